@@ -1,0 +1,105 @@
+"""Managing people and bindings in Django's admin; every change is an entry of the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Model
+from django.http import HttpRequest
+
+from access.models import RoleBinding
+from access.resources import Resource
+from audit.actions import record
+
+
+class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """An admin page that asks the console's own access and records what it saves."""
+
+    permission = "access.manage"
+
+    def allowed(self, request: HttpRequest) -> bool:
+        return bool(request.access.can(self.permission))  # type: ignore[attr-defined]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.allowed(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.allowed(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.allowed(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.allowed(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.allowed(request)
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        self.note(request, obj, "changed" if change else "added", {"fields": sorted(form.changed_data)})
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        self.note(request, obj, "removed", {})
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+    def note(self, request: HttpRequest, obj: Model, verb: str, data: dict[str, Any]) -> None:
+        place = obj.access_resource if hasattr(obj, "access_resource") else Resource()
+        record(
+            action=f"{obj._meta.model_name}.{verb}",
+            actor=request.user,
+            resource=place,
+            target=str(obj)[:255],
+            data=data,
+            request=request,
+        )
+
+
+@admin.register(RoleBinding)
+class RoleBindingAdmin(LedgerAdmin):
+    list_display = ["__str__", "role", "environment", "cluster", "service", "effect", "not_after", "source"]
+    list_filter = ["role", "environment", "effect", "source"]
+    search_fields = ["user__username", "group__name", "cluster", "service"]
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class PersonAdmin(LedgerAdmin, UserAdmin):
+    """People who sign in here; what they may do is in the bindings."""
+
+    fieldsets = [
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("State", {"fields": ("is_active", "groups", "last_login", "date_joined")}),
+    ]
+    list_display = ["username", "email", "is_active", "last_login"]
+    list_filter = ["is_active", "groups"]
+    filter_horizontal = ["groups"]
+
+
+@admin.register(Group)
+class PeopleGroupAdmin(LedgerAdmin, GroupAdmin):
+    fields = ["name"]
+    filter_horizontal = []
+
+
+def may_enter(request: HttpRequest) -> bool:
+    """Open the admin to those whom the console's own access lets manage access or accounts."""
+    access = request.access  # type: ignore[attr-defined]
+    return bool(access.can("access.manage") or access.can("account.manage"))
+
+
+# The site's own rule is is_staff, which nothing here grants.
+admin.site.has_permission = may_enter  # type: ignore[assignment,method-assign]
+admin.site.site_header = "ecsconsole settings"
+admin.site.site_title = "ecsconsole settings"

@@ -1,0 +1,144 @@
+"""Who may do what: roles, bindings and one pure decision."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import lru_cache
+
+from access.resources import Resource
+from ecsconsole.errors import ConsoleError
+
+ROLE_LABELS = {
+    "viewer": "viewer",
+    "operator": "operator",
+    "release_manager": "release manager",
+    "auditor": "auditor",
+    "admin": "admin",
+}
+SEE = frozenset({"fleet.view", "logs.view"})
+OPERATE = SEE | {
+    "service.deploy",
+    "service.restart",
+    "service.scale",
+    "service.rollback",
+    "task.stop",
+    "change.cancel",
+}
+ROLES: dict[str, frozenset[str]] = {
+    "viewer": SEE,
+    "operator": OPERATE,
+    "release_manager": OPERATE | {"change.approve"},
+    "auditor": SEE | {"audit.view", "audit.export"},
+    # Being an admin gives no right to deploy or approve: those roles are granted, and the grant is in the ledger.
+    "admin": SEE | {"account.manage", "access.manage", "settings.manage"},
+}
+ACTIONS = frozenset().union(*ROLES.values())
+ACTION_PHRASES = {
+    "fleet.view": "see services",
+    "logs.view": "read logs",
+    "service.deploy": "deploy",
+    "service.restart": "restart services",
+    "service.scale": "scale services",
+    "service.rollback": "roll back",
+    "task.stop": "stop tasks",
+    "change.cancel": "cancel changes",
+    "change.approve": "approve changes",
+    "audit.view": "read the audit ledger",
+    "audit.export": "export the audit ledger",
+    "account.manage": "manage accounts",
+    "access.manage": "manage access",
+    "settings.manage": "change settings",
+}
+DIMENSIONS = tuple(field.name for field in fields(Resource))
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A role at a place; an empty part means any, `cluster` and `service` may be globs."""
+
+    id: int
+    role: str
+    environment: str = ""
+    account_id: str = ""
+    region: str = ""
+    cluster: str = ""
+    service: str = ""
+    allows: bool = True
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether, why, and by which bindings; true when allowed."""
+
+    allowed: bool
+    reason: str
+    binding_ids: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+class PermissionMissing(ConsoleError):
+    """The person sees the thing and may not do this to it."""
+
+    status = 403
+    title = "Permission missing"
+
+    def __init__(self, action: str, resource: Resource, decision: Decision) -> None:
+        super().__init__(decision.reason, details={"Missing permission": action, "Where": str(resource)})
+        self.action = action
+        self.resource = resource
+
+
+@lru_cache(maxsize=1024)
+def glob_regex(glob: str) -> str:
+    """Translate a glob to a regular expression for Python, SQLite and PostgreSQL; `*` never crosses a `/`."""
+    return "^" + re.escape(glob).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") + "$"
+
+
+def is_glob(pattern: str) -> bool:
+    return "*" in pattern or "?" in pattern
+
+
+def part_matches(pattern: str, value: str) -> bool:
+    """Whether one part of a binding covers one part of a resource."""
+    if not pattern:
+        return True
+    if is_glob(pattern):
+        return re.match(glob_regex(pattern), value) is not None
+    return pattern == value
+
+
+def covers(binding: Binding, resource: Resource) -> bool:
+    """Whether a binding's place contains the resource."""
+    return all(part_matches(getattr(binding, name), getattr(resource, name)) for name in DIMENSIONS)
+
+
+def in_force(binding: Binding, now: datetime) -> bool:
+    return binding.not_after is None or now < binding.not_after
+
+
+def roles_with(action: str) -> list[str]:
+    """Return the labels of the roles that carry an action."""
+    return [ROLE_LABELS[role] for role, actions in ROLES.items() if action in actions]
+
+
+def decide(bindings: Iterable[Binding], action: str, resource: Resource, now: datetime) -> Decision:
+    """Decide one request: a deny wins over every allow, and what is not known is denied."""
+    if action not in ACTIONS:
+        return Decision(False, f"Nothing grants {action}: the console does not know it.")
+    current = [
+        b for b in bindings if in_force(b, now) and covers(b, resource) and action in ROLES.get(b.role, ())
+    ]
+    denying = tuple(b.id for b in current if not b.allows)
+    if denying:
+        return Decision(False, f"A binding denies you to {ACTION_PHRASES[action]} in {resource}.", denying)
+    allowing = tuple(b.id for b in current if b.allows)
+    if allowing:
+        return Decision(True, f"Allowed in {resource}.", allowing)
+    needed = " or ".join(roles_with(action))
+    return Decision(False, f"To {ACTION_PHRASES[action]} in {resource} you need the role {needed}.")

@@ -1,0 +1,100 @@
+"""What every request gets: a sign-in check, limits on its session, and its access."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils import timezone
+
+from access.decisions import PermissionMissing
+from access.queries import Access
+from access.resources import ANYWHERE, Resource
+from audit.actions import record
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+def session_over(session: dict[str, object], now: datetime) -> bool:
+    """Whether a signed-in session has idled too long or lived too long."""
+    started = datetime.fromisoformat(str(session.get("started_at", now.isoformat())))
+    seen = datetime.fromisoformat(str(session.get("seen_at", now.isoformat())))
+    return bool(now - seen > settings.SESSION_IDLE or now - started > settings.SESSION_ABSOLUTE)
+
+
+class SessionLimitMiddleware:
+    """End sessions that idle or live too long."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            now = timezone.now()
+            if session_over(dict(request.session.items()), now):
+                logout(request)
+            else:
+                self.note_activity(request, now)
+        return self.get_response(request)
+
+    def note_activity(self, request: HttpRequest, now: datetime) -> None:
+        """Remember activity at most once a minute: a write for every fragment would cost more than the page."""
+        session = request.session
+        session.setdefault("started_at", now.isoformat())
+        seen = session.get("seen_at")
+        if seen is None or (now - datetime.fromisoformat(seen)).total_seconds() > 60:
+            session["seen_at"] = now.isoformat()
+
+
+class SignInRequiredMiddleware(LoginRequiredMiddleware):
+    """Send strangers to the sign-in page; a fragment gets 401 and a redirect of the whole page."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseBase:
+        if request.headers.get("HX-Request") == "true":
+            target = request.headers.get("HX-Current-URL", "")
+            response = HttpResponse(status=401)
+            response["HX-Redirect"] = resolve_url(settings.LOGIN_URL) + ("?expired=1" if target else "")
+            return response
+        return super().handle_no_permission(request, view_func)  # type: ignore[no-any-return]
+
+
+class AccessMiddleware:
+    """Put `request.access` on every request."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.access = RequestAccess(request)  # type: ignore[attr-defined]
+        return self.get_response(request)
+
+
+class RequestAccess(Access):
+    """Access bound to a request, so that a refusal carries where it came from into the ledger."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request.user)
+        self.request = request
+
+    def require(self, action: str, resource: Resource = ANYWHERE) -> None:
+        """Raise `PermissionMissing` unless allowed; the refusal is recorded."""
+        decision = self.can(action, resource)
+        if not decision:
+            record(
+                action="access.refused",
+                actor=self.user,
+                resource=resource,
+                target=action,
+                outcome="refused",
+                reason=decision.reason,
+                data={"bindings": list(decision.binding_ids), "path": self.request.path},
+                request=self.request,
+            )
+            raise PermissionMissing(action, resource, decision)

@@ -1,0 +1,78 @@
+"""Role bindings: who holds which role where."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from access.decisions import ROLE_LABELS, Binding
+
+
+class RoleBinding(models.Model):
+    """One role for one user or group at one place, allowed or denied, for ever or until a date."""
+
+    class Effect(models.TextChoices):
+        ALLOW = "allow", "Allow"
+        DENY = "deny", "Deny"
+
+    class Source(models.TextChoices):
+        LOCAL = "local", "Granted here"
+        IDP = "idp", "From the identity provider"
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="role_bindings",
+    )
+    group = models.ForeignKey(
+        Group, null=True, blank=True, on_delete=models.CASCADE, related_name="role_bindings"
+    )
+    role = models.CharField(max_length=20, choices=list(ROLE_LABELS.items()))
+    environment = models.CharField(
+        max_length=16, blank=True, help_text="production, staging, development; empty: any"
+    )
+    account_id = models.CharField(max_length=12, blank=True, help_text="12 digits; empty: any")
+    region = models.CharField(max_length=32, blank=True)
+    cluster = models.CharField(
+        max_length=255, blank=True, help_text="Name or glob such as prod-*; empty: any"
+    )
+    service = models.CharField(max_length=255, blank=True, help_text="Name or glob; empty: any")
+    effect = models.CharField(max_length=5, choices=Effect.choices, default=Effect.ALLOW)
+    not_after = models.DateTimeField(null=True, blank=True)
+    source = models.CharField(max_length=5, choices=Source.choices, default=Source.LOCAL, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            # A binding without a subject would bind nobody, one with two would be ambiguous in reports.
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, group__isnull=True)
+                | Q(user__isnull=True, group__isnull=False),
+                name="binding_has_one_subject",
+            )
+        ]
+
+    def __str__(self) -> str:
+        place = "/".join(
+            p for p in (self.environment, self.account_id, self.region, self.cluster, self.service) if p
+        )
+        return f"{self.effect} {self.user or self.group} {self.get_role_display()} in {place or 'everything'}"
+
+    def as_binding(self) -> Binding:
+        """Return the pure value that `decide` works on."""
+        return Binding(
+            id=self.pk,
+            role=self.role,
+            environment=self.environment,
+            account_id=self.account_id,
+            region=self.region,
+            cluster=self.cluster,
+            service=self.service,
+            allows=self.effect == self.Effect.ALLOW,
+            not_after=self.not_after,
+        )

@@ -1,0 +1,109 @@
+"""A person's access: decisions about one thing, and the same rule as a filter over many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
+
+from access.decisions import (
+    DIMENSIONS,
+    ROLE_LABELS,
+    ROLES,
+    Binding,
+    Decision,
+    decide,
+    glob_regex,
+    in_force,
+    is_glob,
+)
+from access.models import RoleBinding
+from access.resources import ANYWHERE, Resource
+
+M = TypeVar("M", bound=Model)
+# `createsuperuser` makes the first admin; a binding row for it would be a second truth.
+SUPERUSER_BINDING = Binding(id=0, role="admin")
+
+
+class Access:
+    """What one person may do; bindings are read once and kept for the life of the object."""
+
+    def __init__(self, user: AbstractBaseUser | AnonymousUser) -> None:
+        self.user = user
+
+    @property
+    def actor_name(self) -> str:
+        return self.user.get_username() or "anonymous"
+
+    @cached_property
+    def bindings(self) -> list[Binding]:
+        """Return the bindings of the user and their groups; none for the anonymous and the disabled."""
+        if not isinstance(self.user, User) or not self.user.is_active:
+            return []
+        rows = RoleBinding.objects.filter(Q(user=self.user) | Q(group__user=self.user)).distinct()
+        bindings = [row.as_binding() for row in rows]
+        return [*bindings, SUPERUSER_BINDING] if self.user.is_superuser else bindings
+
+    @property
+    def roles(self) -> list[str]:
+        """Return the labels of all roles held anywhere, the most powerful last."""
+        now = timezone.now()
+        held = {b.role for b in self.bindings if b.allows and in_force(b, now)}
+        return [label for role, label in ROLE_LABELS.items() if role in held]
+
+    def can(self, action: str, resource: Resource = ANYWHERE) -> Decision:
+        """Decide without consequence, for buttons and filters."""
+        return decide(self.bindings, action, resource, timezone.now())
+
+    def holds(self, action: str) -> bool:
+        """Whether an action is allowed anywhere at all, for links to pages that filter by themselves."""
+        now = timezone.now()
+        return any(b.allows and in_force(b, now) and action in ROLES[b.role] for b in self.bindings)
+
+    def visible(self, queryset: QuerySet[M], action: str = "fleet.view") -> QuerySet[M]:
+        """Filter a queryset to what the person may see; agrees with `can` for every row."""
+        paths: Mapping[str, str] = queryset.model.ACCESS_PATHS  # type: ignore[attr-defined]
+        now = timezone.now()
+        relevant = [b for b in self.bindings if in_force(b, now) and action in ROLES[b.role]]
+        allowed = combine(place_filter(b, paths) for b in relevant if b.allows)
+        denied = combine(place_filter(b, paths) for b in relevant if not b.allows)
+        return queryset.filter(allowed).exclude(denied)
+
+
+def combine(places: Iterable[Q | None]) -> Q:
+    """Join places by OR; no place at all is a filter that matches nothing."""
+    joined = Q(pk__in=[])
+    for place in places:
+        if place is not None:
+            # An empty Q would vanish in an OR, and 'everywhere' with it.
+            joined |= place if place else Q(pk__isnull=False)
+    return joined
+
+
+def place_filter(binding: Binding, paths: Mapping[str, str]) -> Q | None:
+    """Return a binding's place as a filter; an empty Q for everywhere, None where it can match no row."""
+    place = Q()
+    for name in DIMENSIONS:
+        pattern = getattr(binding, name)
+        if not pattern or pattern == "*":
+            continue
+        path = paths.get(name)
+        if path is None:
+            return None
+        place &= Q(**{f"{path}__regex": glob_regex(pattern)}) if is_glob(pattern) else Q(**{path: pattern})
+    return place
+
+
+def access_for(user: Any) -> Access:
+    """Return the access of a user outside a request, read afresh."""
+    return Access(user)
+
+
+def people_who_can(action: str, resource: Resource) -> list[User]:
+    """Return the active people who may do something at a place, to tell a requester whom to ask."""
+    people = User.objects.filter(is_active=True).order_by("username")
+    return [person for person in people if Access(person).can(action, resource)]

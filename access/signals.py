@@ -1,0 +1,32 @@
+"""Sign-ins end up in the ledger: Django tells of them by signals only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.http import HttpRequest
+
+from audit.actions import record
+
+
+def on_signed_in(sender: object, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    record(action="sign_in.ok", actor=user, target=user.get_username(), request=request)
+
+
+def on_signed_out(sender: object, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    if user is not None:
+        record(action="sign_in.ended", actor=user, target=user.get_username(), request=request)
+
+
+def on_sign_in_failed(
+    sender: object, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any
+) -> None:
+    name = str(credentials.get("username", ""))
+    record(action="sign_in.failed", actor="anonymous", target=name, outcome="refused", request=request)
+
+
+def connect() -> None:
+    user_logged_in.connect(on_signed_in, dispatch_uid="access.sign_in")
+    user_logged_out.connect(on_signed_out, dispatch_uid="access.sign_out")
+    user_login_failed.connect(on_sign_in_failed, dispatch_uid="access.sign_in_failed")

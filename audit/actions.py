@@ -1,0 +1,89 @@
+"""Writing to the ledger. There is one way in and none out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from audit.chain import SCHEMA_VERSION, canonical_bytes, link_hash
+from audit.models import AuditChain, AuditEntry
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+LONGEST_TEXT = 4000
+
+
+def describe_actor(actor: AbstractBaseUser | AnonymousUser | str | None) -> tuple[str, str]:
+    """Return the shown name and the stable id of who acted."""
+    if actor is None or isinstance(actor, str):
+        return actor or "system", ""
+    name = actor.get_username()
+    return (name, f"u-{actor.pk}") if name else ("anonymous", "")
+
+
+def without_controls(text: str) -> str:
+    """Drop control characters, so that an entry cannot forge a second line in a log or an export."""
+    return "".join(c if c == "\n" or c.isprintable() else " " for c in text)[:LONGEST_TEXT]
+
+
+def record(
+    *,
+    action: str,
+    actor: AbstractBaseUser | AnonymousUser | str | None,
+    resource: Any = None,
+    target: str = "",
+    outcome: str = "ok",
+    reason: str = "",
+    data: dict[str, Any] | None = None,
+    request: HttpRequest | None = None,
+) -> AuditEntry:
+    """Append one entry in the caller's transaction; when it cannot be written, neither can what it records.
+
+    `resource` is any object with environment, account_id, region, cluster and service; `data` is small JSON
+    without secrets. Costs three queries. The chain row stays locked until the caller commits.
+    """
+    name, actor_id = describe_actor(actor)
+    context = structlog.contextvars.get_contextvars()
+    content = {
+        "actor": without_controls(name),
+        "actor_id": actor_id,
+        "action": action,
+        "outcome": outcome,
+        "target": without_controls(target)[:255],
+        "environment": getattr(resource, "environment", ""),
+        "account_id": getattr(resource, "account_id", ""),
+        "region": getattr(resource, "region", ""),
+        "cluster": getattr(resource, "cluster", ""),
+        "service": getattr(resource, "service", ""),
+        "reason": without_controls(reason),
+        "data": json.loads(json.dumps(data or {}, cls=DjangoJSONEncoder)),
+        "ip": request.META.get("REMOTE_ADDR", "") if request is not None else "",
+        "request_id": str(context.get("request_id", ""))[:64],
+    }
+    with transaction.atomic():
+        chain = AuditChain.objects.select_for_update().get(pk=1)
+        at = timezone.now()
+        full = {
+            **content,
+            "seq": chain.next_seq,
+            "at": at.isoformat(timespec="microseconds"),
+            "v": SCHEMA_VERSION,
+        }
+        canonical = canonical_bytes(full)
+        entry = AuditEntry.objects.create(
+            **content,
+            seq=chain.next_seq,
+            at=at,
+            canonical=canonical,
+            prev_hash=chain.head_hash,
+            hash=link_hash(canonical, chain.head_hash),
+        )
+        AuditChain.objects.filter(pk=1).update(next_seq=entry.seq + 1, head_hash=entry.hash)
+    return entry

@@ -1,0 +1,32 @@
+"""The Celery application and its static schedule."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ecsconsole.settings")
+
+app = Celery("ecsconsole")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+# Every entry expires with its period, so that a worker that was away does not replay a backlog.
+app.conf.beat_schedule = {
+    "poll-due": {
+        "task": "clusters.tasks.poll_due",
+        "schedule": 1.0,
+        "options": {"expires": 1.0, "queue": "poll"},
+    },
+    "tail-logs": {
+        "task": "logs.tasks.tail_due",
+        "schedule": 1.0,
+        "options": {"expires": 1.0, "queue": "poll"},
+    },
+    "sweep-changes": {
+        "task": "deployments.tasks.sweep",
+        "schedule": 2.0,
+        "options": {"expires": 2.0, "queue": "ops"},
+    },
+}

@@ -1,0 +1,55 @@
+"""One URL, page or fragment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django_htmx.middleware import HtmxDetails
+
+    from access.middleware import RequestAccess
+
+
+class ConsoleRequest(HttpRequest):
+    """A request as the middleware leaves it, for annotations."""
+
+    htmx: HtmxDetails
+    access: RequestAccess
+    user: User
+
+
+def wants_fragment(request: HttpRequest) -> bool:
+    """Whether htmx asks for a part: not a boosted link, not a restored history entry."""
+    headers = request.headers
+    return (
+        headers.get("HX-Request") == "true"
+        and headers.get("HX-Boosted") != "true"
+        and headers.get("HX-History-Restore-Request") != "true"
+    )
+
+
+def render_page(
+    request: HttpRequest, template: str, context: dict[str, Any], *, partial: str = "", status: int = 200
+) -> HttpResponse:
+    """Render the page, or its named partial when htmx asks for a fragment."""
+    name = f"{template}#{partial}" if partial and wants_fragment(request) else template
+    response = HttpResponse(render_to_string(name, context, request=request), status=status)
+    patch_vary_headers(response, ["HX-Request", "HX-Boosted"])
+    return response
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Give every template the release that it belongs to, so that a cached asset never outlives a deploy."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        release = version("ecsconsole")
+    except PackageNotFoundError:
+        release = "source"
+    return {"release": release, "is_local": settings.LOCAL}

@@ -1,0 +1,80 @@
+"""What all tests share: the address of the real Redis-protocol server and the small world of six people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connections
+from django.test import Client
+
+from tests.builders import bind, make_person
+
+pytest_plugins = ["tests.sandbox_fixtures"]
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    return os.environ["REDIS_URL"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flushable_ledger() -> Iterator[None]:
+    """Let the test runner empty the append-only ledger between transactional tests, and nobody else."""
+    from audit.chain import GENESIS_HASH
+    from audit.triggers import CREATE, DROP
+
+    connection = connections["default"]
+    original = connection.ops.sql_flush
+    chain = f"INSERT INTO audit_auditchain (id, next_seq, head_hash) VALUES (1, 1, '{GENESIS_HASH}')"  # noqa: S608 - a constant
+
+    def sql_flush(*args: object, **kwargs: object) -> list[str]:
+        statements = original(*args, **kwargs)
+        return (
+            [*DROP[connection.vendor], *statements, chain, *CREATE[connection.vendor]] if statements else []
+        )
+
+    connection.ops.sql_flush = sql_flush
+    yield
+    connection.ops.sql_flush = original
+
+
+@pytest.fixture(autouse=True)
+def _fast_passwords(settings: object) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def people(db: None) -> dict[str, User]:
+    """alice may, bob approves, carol looks, dan audits, erin administers, mallory has nothing."""
+    roles = {
+        "alice": "operator",
+        "bob": "release_manager",
+        "carol": "viewer",
+        "dan": "auditor",
+        "erin": "admin",
+    }
+    people = {name: make_person(name) for name in [*roles, "mallory"]}
+    for name, role in roles.items():
+        bind(people[name], role)
+    return people
+
+
+class SignedIn:
+    """Clients by name: `as_("alice").get(...)`."""
+
+    def __init__(self, people: dict[str, User]) -> None:
+        self.people = people
+
+    def __call__(self, name: str) -> Client:
+        client = Client()
+        client.force_login(self.people[name], backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+
+@pytest.fixture
+def as_(people: dict[str, User]) -> SignedIn:
+    """Return a function that gives a client signed in as one of the people."""
+    return SignedIn(people)
