@@ -1,0 +1,161 @@
+"""`/_sandbox/`: look at the world, move its clock, and cause trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from sandbox.messages import Answer, Request, dump_json
+from sandbox.ports import ApiError
+
+if TYPE_CHECKING:
+    from sandbox.server import SandboxServer
+
+PREFIX = "/_sandbox/"
+_Endpoint = Callable[["SandboxServer", dict[str, Any], str], Any]
+
+
+def answer_control(server: SandboxServer, request: Request) -> Answer:
+    """Answer a control request; all of them speak JSON."""
+    if "origin" in request.headers:
+        # A web page in the same browser has no business here.
+        return _answer(403, {"error": "requests from web pages are refused"})
+    name, _, rest = request.path.removeprefix(PREFIX).strip("/").partition("/")
+    endpoint = _ENDPOINTS.get((request.method, name)) or _ENDPOINTS.get((request.method, f"{name}/{rest}"))
+    if endpoint is None:
+        known = sorted(f"{method} {PREFIX}{path}" for method, path in _ENDPOINTS)
+        return _answer(404, {"error": f"{request.method} {request.path} is not here", "known": known})
+    try:
+        body = orjson.loads(request.body or b"{}")
+        if not isinstance(body, dict):
+            raise ValueError("the body must be a JSON object")
+        return _answer(200, endpoint(server, body, rest))
+    except ApiError as error:
+        return _answer(error.status, {"error": error.message, "code": error.code})
+    except (KeyError, TypeError, ValueError) as error:
+        return _answer(400, {"error": f"{type(error).__name__}: {error}"})
+
+
+def _answer(status: int, document: Any) -> Answer:
+    return Answer(status, dump_json(document), [("Content-Type", "application/json")])
+
+
+def _health(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    return {
+        "status": "failing" if server.failure else "ok",
+        "failure": server.failure,
+        "scenario": server.scenario,
+        "now": server.world.now.isoformat(),
+        "manual": server.manual,
+        "speed": server.speed,
+        "throttle": server.throttle.enabled,
+        "calls": server.calls.count(),
+        "faults": len(server.faults.active()),
+    }
+
+
+def _accounts(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    roles = [{"arn": role.arn, "external_id": role.external_id} for role in server.identity.roles()]
+    return {"accounts": sorted(server.identity.accounts), "roles": roles}
+
+
+def _calls(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    return server.calls.report()
+
+
+def _reset_calls(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    server.calls.reset()
+    return {"reset": True}
+
+
+def _state(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    with server.world.lock:
+        return server.world.dump()
+
+
+def _step(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    seconds = float(body["seconds"])
+    if seconds < 0:
+        raise ValueError("time does not run backwards")
+    server.world.advance(seconds)
+    return {"now": server.world.now.isoformat()}
+
+
+def _speed(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    server.set_speed(float(body["speed"]))
+    return {"speed": server.speed}
+
+
+def _scenario(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    server.load(str(body["name"]))
+    return {"scenario": server.scenario, "now": server.world.now.isoformat()}
+
+
+def _scenarios(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    from sandbox.scenarios import NAMES
+
+    return {"scenarios": list(NAMES), "loaded": server.scenario}
+
+
+def _list_faults(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    return {"faults": [fault.describe() for fault in server.faults.active()]}
+
+
+def _add_fault(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    return server.faults.add(**body).describe()
+
+
+def _remove_faults(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    return {"removed": server.faults.remove(int(rest) if rest else None)}
+
+
+def _throttle(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    server.throttle.enabled = bool(body["enabled"])
+    server.throttle.reset()
+    return {"enabled": server.throttle.enabled}
+
+
+def _capacity(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    place = (str(body["account"]), str(body["region"]))
+    with server.world.lock:
+        change = (
+            server.world.capacity_shortage.discard
+            if body["available"]
+            else server.world.capacity_shortage.add
+        )
+        change(place)
+    return {"account": place[0], "region": place[1], "available": bool(body["available"])}
+
+
+def _stop_task(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    code = str(body.get("stop_code", "SpotInterruption"))
+    reason = str(body.get("reason", "Your Spot Task was interrupted."))
+    server.world.stop_task(str(body["task"]), stop_code=code, reason=reason)
+    return {"task": body["task"], "stop_code": code}
+
+
+def _expire_sessions(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    return {"expired": server.identity.expire_sessions()}
+
+
+_ENDPOINTS: dict[tuple[str, str], _Endpoint] = {
+    ("GET", "health"): _health,
+    ("GET", "accounts"): _accounts,
+    ("GET", "calls"): _calls,
+    ("DELETE", "calls"): _reset_calls,
+    ("POST", "calls/reset"): _reset_calls,
+    ("GET", "state"): _state,
+    ("POST", "step"): _step,
+    ("POST", "speed"): _speed,
+    ("GET", "scenarios"): _scenarios,
+    ("POST", "scenario"): _scenario,
+    ("GET", "faults"): _list_faults,
+    ("POST", "faults"): _add_fault,
+    ("DELETE", "faults"): _remove_faults,
+    ("POST", "throttle"): _throttle,
+    ("POST", "capacity"): _capacity,
+    ("POST", "stop-task"): _stop_task,
+    ("POST", "expire-sessions"): _expire_sessions,
+}

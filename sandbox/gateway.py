@@ -1,0 +1,158 @@
+"""One request's way: who asks, may they, is a fault on, and who answers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from sandbox import log_reads
+from sandbox.calls import CallRecord, Calls
+from sandbox.faults import Call, Fault, Faults, denied
+from sandbox.identity import Identity, Principal, Scope, read_scope
+from sandbox.messages import Answer, Request, error_answer, json_answer
+from sandbox.moto_bridge import MotoBridge
+from sandbox.ports import ApiError
+from sandbox.sts import OPERATIONS as STS_OPERATIONS
+from sandbox.sts import answer_sts
+from sandbox.throttle import Throttle
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+logger = logging.getLogger(__name__)
+
+ECS_PREFIX = "AmazonEC2ContainerServiceV20141113."
+# Where the name in the signature is not the one in IAM actions.
+_ACTION_PREFIX = {"monitoring": "cloudwatch", "autoscaling": "application-autoscaling"}
+_READS = ("Describe", "List", "Get", "BatchGet", "Filter", "Lookup")
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What is known of a call so far; filled in on its way, so that a refused call is recorded too."""
+
+    call: Call
+    source_identity: str = ""
+
+
+class Gateway:
+    """Answers AWS requests of one world."""
+
+    def __init__(
+        self, world: World, identity: Identity, *, calls: Calls, throttle: Throttle, faults: Faults
+    ) -> None:
+        self.world = world
+        self.identity = identity
+        self.calls = calls
+        self.throttle = throttle
+        self.faults = faults
+        self._moto = MotoBridge()
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request and count it."""
+        started = time.perf_counter()
+        asked = _Asked(Call("", operation_of(request), "", ""))
+        error = ""
+        try:
+            answer = self._authorised(request, asked)
+        except ApiError as refusal:
+            error, answer = refusal.code, error_answer(request, refusal)
+        except Exception:
+            logger.exception("%s failed", asked.call.operation)
+            failure = ApiError("ServerException", "The sandbox failed; see its log.", status=500)
+            error, answer = failure.code, error_answer(request, failure)
+        call = asked.call
+        self.calls.add(
+            CallRecord(
+                round(time.time(), 3),
+                call.service,
+                call.operation,
+                call.account_id,
+                call.region,
+                call.principal_arn,
+                asked.source_identity,
+                answer.status,
+                error or ("" if answer.status < 400 else str(answer.status)),
+                round((time.perf_counter() - started) * 1000, 2),
+            )
+        )
+        return answer
+
+    def _authorised(self, request: Request, asked: _Asked) -> Answer:
+        scope = read_scope(request)
+        service = _ACTION_PREFIX.get(scope.service, scope.service)
+        if service == "application-autoscaling" and not request.target:
+            service = "autoscaling"
+        asked.call = replace(asked.call, service=service, region=scope.region)
+        principal = self.identity.authenticate(scope)
+        asked.call = replace(asked.call, account_id=principal.account_id, principal_arn=principal.arn)
+        asked.source_identity = principal.source_identity
+        if request.target.startswith(ECS_PREFIX):
+            self.throttle.take(principal.account_id, scope.region, asked.call.operation)
+        outcome = self.faults.meet(asked.call)
+        if outcome.drop_before:
+            return Answer(0, drop=True)
+        # Everybody may ask who they are.
+        if asked.call.operation != "GetCallerIdentity" and not principal.may(
+            f"{service}:{asked.call.operation}"
+        ):
+            raise denied(principal.arn, service, asked.call.operation)
+        if outcome.stale is not None and asked.call.operation.startswith(_READS):
+            answer = self._stale(request, asked.call, scope, principal, outcome.stale)
+        else:
+            answer = self._answer(request, asked.call.operation, scope, principal)
+        return Answer(0, drop=True) if outcome.drop_after else answer
+
+    def _stale(
+        self, request: Request, call: Call, scope: Scope, principal: Principal, fault: Fault
+    ) -> Answer:
+        """Answer a read with what it said first while the fault is on."""
+        key = (
+            call.service,
+            call.operation,
+            call.account_id,
+            call.region,
+            request.body.decode(errors="replace"),
+        )
+        if key not in fault.frozen:
+            fault.frozen[key] = self._answer(request, call.operation, scope, principal)
+        return fault.frozen[key]
+
+    def _answer(self, request: Request, operation: str, scope: Scope, principal: Principal) -> Answer:
+        if request.target.startswith(ECS_PREFIX):
+            return json_answer(self.world.call(principal.caller(scope.region), operation, _params(request)))
+        if scope.service == "sts" and operation in STS_OPERATIONS:
+            return answer_sts(request, operation, principal, self.identity)
+        if scope.service == "logs":
+            from sandbox.log_store import backend_of
+
+            backend = backend_of(principal.account_id, scope.region)
+            if operation in log_reads.OPERATIONS:
+                return json_answer(log_reads.answer_logs(backend, operation, _params(request)))
+        return self._moto.answer(request, principal.account_id)
+
+
+def operation_of(request: Request) -> str:
+    """Return the operation's name; for REST protocols, method and path."""
+    if request.target:
+        return request.target.rsplit(".", 1)[-1]
+    if "/operation/" in request.path:
+        return request.path.rsplit("/operation/", 1)[1]
+    form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    action = parse_qs(request.body.decode(errors="replace") if form else request.query).get("Action")
+    return action[0] if action else f"{request.method} {request.path}"
+
+
+def _params(request: Request) -> dict[str, Any]:
+    try:
+        params = orjson.loads(request.body or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise ApiError("SerializationException", "Could not parse the request body as JSON") from error
+    if not isinstance(params, dict):
+        raise ApiError("SerializationException", "Start of structure or map found where not expected.")
+    return params

@@ -1,0 +1,157 @@
+"""CloudWatch Logs streams that stay fast and bounded, kept inside moto's backend.
+
+moto remembers every event object for ever, scans whole streams for each read, and counts its tokens from the front
+of the list; a world that logs for hours needs none of that. Groups, tags, retention and queries stay moto's own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from bisect import bisect_left, insort
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any
+
+from moto.logs.models import LogGroup, LogsBackend, LogStream, logs_backends
+
+EVENTS_KEPT = 2_000
+STREAMS_KEPT = 500
+_AT = attrgetter("timestamp")
+_numbers = itertools.count(1)
+
+
+class LogLine:
+    """One event; the same attributes as moto's, without its registry of instances."""
+
+    __slots__ = ("event_id", "ingestion_time", "message", "timestamp")
+
+    def __init__(self, timestamp: int, message: str, ingestion_time: int) -> None:
+        self.timestamp = timestamp
+        self.message = message
+        self.ingestion_time = ingestion_time
+        # Sorts by time, then by arrival, and has the 56 digits of a real one.
+        self.event_id = f"{timestamp:020d}{next(_numbers):036d}"
+
+    def to_filter_dict(self) -> dict[str, Any]:
+        return {"eventId": self.event_id, **self.to_response_dict()}
+
+    def to_response_dict(self) -> dict[str, Any]:
+        return {"timestamp": self.timestamp, "message": self.message, "ingestionTime": self.ingestion_time}
+
+
+class Stream(LogStream):  # type: ignore[misc]
+    """A stream of at most `EVENTS_KEPT` events in order of time; `dropped` counts those that are gone."""
+
+    events: list[LogLine]
+
+    def __new__(cls, *_: Any, **__: Any) -> Stream:
+        return object.__new__(cls)
+
+    def __init__(self, log_group: LogGroup, name: str) -> None:
+        super().__init__(log_group, name)
+        self.dropped = 0
+
+    def append(self, lines: list[tuple[int, str]], ingestion_time: int) -> None:
+        """Add events given as (milliseconds, text)."""
+        for timestamp, message in lines:
+            line = LogLine(timestamp, message, ingestion_time)
+            if self.events and timestamp < self.events[-1].timestamp:
+                insort(self.events, line, key=_AT)
+            else:
+                self.events.append(line)
+            self.stored_bytes += len(message) + 26
+        # Trimming in steps of a tenth keeps appending cheap.
+        if len(self.events) > EVENTS_KEPT * 1.1:
+            surplus = len(self.events) - EVENTS_KEPT
+            del self.events[:surplus]
+            self.dropped += surplus
+        self.last_ingestion_time = _naive(ingestion_time)
+        self.upload_sequence_token += 1
+
+    def put_log_events(self, log_events: list[dict[str, Any]]) -> str:
+        """Take PutLogEvents of an HTTP client."""
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        self.append([(event["timestamp"], event["message"]) for event in log_events], now)
+        return f"{self.upload_sequence_token:056d}"
+
+    def between(self, start: int | None, end: int | None) -> tuple[int, int]:
+        """Return the first and the one-past-last position of the events in [start, end)."""
+        first = 0 if start is None else bisect_left(self.events, start, key=_AT)
+        last = len(self.events) if end is None else bisect_left(self.events, end, key=_AT)
+        return first, max(first, last)
+
+    def _update(self) -> None:
+        self.first_event_timestamp = self.events[0].timestamp if self.events else None
+        self.last_event_timestamp = self.events[-1].timestamp if self.events else None
+
+
+class Group(LogGroup):  # type: ignore[misc]
+    """A group that forgets its oldest streams beyond `STREAMS_KEPT`."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Group:
+        return object.__new__(cls)
+
+    def create_log_stream(self, log_stream_name: str) -> None:
+        if log_stream_name in self.streams:
+            super().create_log_stream(log_stream_name)  # raises what AWS answers
+        self.streams[log_stream_name] = Stream(self, log_stream_name)
+        while len(self.streams) > STREAMS_KEPT:
+            del self.streams[next(iter(self.streams))]
+
+
+class Backend(LogsBackend):  # type: ignore[misc]
+    """moto's backend, making our groups; `lock` is held while events are read or written."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.lock = threading.RLock()
+
+    @property
+    def _url_module(self) -> Any:
+        # moto derives it from the class's module, which is ours.
+        from moto.logs import urls
+
+        return urls
+
+    def create_log_group(self, log_group_name: str, tags: dict[str, str], **kwargs: Any) -> LogGroup:
+        super().create_log_group(log_group_name, tags, **kwargs)
+        group = Group(self.account_id, self.region_name, log_group_name, **kwargs)
+        self.groups[log_group_name] = group
+        return group
+
+    def write(
+        self, group_name: str, stream_name: str, lines: list[tuple[datetime, str]], *, create_group: bool
+    ) -> bool:
+        """Append lines, making the stream, and the group where that is allowed; False without a group."""
+        stamped = [(int(at.timestamp() * 1000), text) for at, text in lines]
+        with self.lock:
+            group = self.groups.get(group_name)
+            if group is None and not create_group:
+                return False
+            if group is None:
+                group = self.create_log_group(group_name, {})
+            stream = group.streams.get(stream_name)
+            if stream is None:
+                group.create_log_stream(stream_name)
+                stream = group.streams[stream_name]
+                if stamped:
+                    stream.creation_time = _naive(stamped[0][0])
+            if stamped:
+                stream.append(stamped, stamped[-1][0])
+        return True
+
+
+def backend_of(account_id: str, region: str) -> Backend:
+    """Return the log backend of an account and region, putting ours in the place of moto's."""
+    regions = logs_backends[account_id]
+    backend = dict.get(regions, region)
+    if not isinstance(backend, Backend):
+        backend = Backend(region, account_id)
+        regions[region] = backend
+    return backend
+
+
+def _naive(milliseconds: int) -> datetime:
+    # moto reckons in naive UTC.
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)

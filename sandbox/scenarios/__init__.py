@@ -1,0 +1,31 @@
+"""Worlds to start with. Each module has `load(stage)`; `NAMES` lists those that the command offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from sandbox.scenarios import acme, empty, fleet
+from sandbox.scenarios.stage import Stage
+
+__all__ = ["NAMES", "Stage", "lead_of", "load"]
+
+_SCENARIOS: dict[str, Callable[[Stage], None]] = {
+    "acme": acme.load,
+    "empty": empty.load,
+    "fleet-1000": fleet.load_1000,
+    "fleet-5000": fleet.load_5000,
+}
+NAMES = tuple(_SCENARIOS)
+
+
+def lead_of(name: str) -> timedelta:
+    """Return how much earlier than now a scenario's world must start."""
+    return timedelta(seconds=acme.LEAD_SECONDS if name == "acme" else 0)
+
+
+def load(stage: Stage, name: str) -> None:
+    """Build the named scenario on a fresh stage."""
+    if name not in _SCENARIOS:
+        raise ValueError(f"no scenario {name!r}; known: {', '.join(NAMES)}")
+    _SCENARIOS[name](stage)

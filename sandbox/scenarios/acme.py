@@ -1,0 +1,107 @@
+"""A shop with three accounts, eight clusters and some forty services, most of them well.
+
+The world starts a while before now, so that what is going on has really happened: a large rollout in flight, one
+rolled back for a missing image, a crash loop that nothing stops, an out-of-memory rollout being rolled back, services
+scaled to zero, and one that wants more tasks than Fargate gives it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.identity import Role
+from sandbox.scenarios.acme_catalog import CLUSTERS, ENVIRONMENTS, REGIONS
+from sandbox.scenarios.building import ServiceBuilder, ci, person
+from sandbox.scenarios.stage import READ_ONLY, Stage
+
+EXTERNAL_ID = "acme-4d9e1c7a"
+ACCOUNTS: list[dict[str, Any]] = [
+    {
+        "id": account_id,
+        "name": f"acme-{environment}",
+        "environment": environment,
+        "regions": REGIONS[account_id],
+        "read_role_arn": f"arn:aws:iam::{account_id}:role/ecsconsole-read",
+        "deploy_role_arn": f"arn:aws:iam::{account_id}:role/ecsconsole-deploy",
+        "external_id": EXTERNAL_ID,
+    }
+    for account_id, environment in ENVIRONMENTS.items()
+]
+SECRETS = ("db", "stripe", "jwt", "smtp", "sftp", "session-key")
+# How much of its own past the world lives through while it loads.
+LEAD_SECONDS = 1500.0
+_ROLLING_SINCE = 100.0
+_OUT_OF_MEMORY_SINCE = 420.0
+
+Builders = dict[tuple[str, str], ServiceBuilder]
+
+
+def load(stage: Stage) -> None:
+    _add_accounts(stage)
+    builders = _build(stage)
+    # The log of twenty minutes that nobody watched is not worth writing line by line.
+    interval, stage.world.log_interval = stage.world.log_interval, None
+    _live_through(stage, builders)
+    stage.world.log_interval = interval
+
+
+def _add_accounts(stage: Stage) -> None:
+    # What acme's registries hold is fixed: a tag that nobody pushed is not there.
+    stage.surroundings.registry.strict = True
+    for account in ACCOUNTS:
+        stage.add_account(account["id"])
+        stage.identity.add_role(Role(account["read_role_arn"], EXTERNAL_ID, READ_ONLY))
+        stage.identity.add_role(Role(account["deploy_role_arn"], EXTERNAL_ID))
+
+
+def _build(stage: Stage) -> Builders:
+    builders: Builders = {}
+    for cluster in CLUSTERS:
+        place = (cluster.account_id, cluster.region)
+        secrets = {name: _secret(stage, *place, name) for name in SECRETS}
+        stage.call(
+            *place,
+            "CreateCluster",
+            clusterName=cluster.name,
+            capacityProviders=["FARGATE", "FARGATE_SPOT"],
+            settings=[{"name": "containerInsights", "value": "enhanced"}],
+            tags=[{"key": "environment", "value": ENVIRONMENTS[cluster.account_id]}],
+        )
+        for service in cluster.services:
+            builder = ServiceBuilder(stage, cluster, service, secrets)
+            builder.build()
+            builders[cluster.name, service.name] = builder
+    return builders
+
+
+def _secret(stage: Stage, account_id: str, region: str, name: str) -> str:
+    from moto.secretsmanager.models import secretsmanager_backends
+
+    known = secretsmanager_backends[account_id][region].secrets
+    full = f"shop/{ENVIRONMENTS[account_id]}/{name}"
+    if full in known:
+        return str(known[full].arn)
+    return stage.surroundings.create_secret(account_id, region, full, "made up for the sandbox")
+
+
+def _live_through(stage: Stage, builders: Builders) -> None:
+    """Let the stories happen, each early enough to stand where it should when people look."""
+    world = stage.world
+    end = world.now.timestamp() + LEAD_SECONDS
+
+    def until(seconds_before_end: float) -> None:
+        world.advance(max(0.0, end - seconds_before_end - world.now.timestamp()))
+
+    fraud, invoices = builders["prod-payments", "fraud-scorer"], builders["prod-batch", "invoice-renderer"]
+    fraud.deploy(fraud.releases.missing, by=ci(fraud.cluster.account_id, 4151))
+    invoices.deploy(invoices.releases.crash, by=person(invoices.cluster.account_id, "tom.becker"))
+    recommender = builders["dev-sandbox", "prototype-recommender"]
+    world.capacity_shortage.add((recommender.cluster.account_id, recommender.cluster.region))
+    recommender.update(by=person(recommender.cluster.account_id, "priya.nair"), desiredCount=7)
+    until(_OUT_OF_MEMORY_SINCE)
+    search = builders["staging-core", "search-api"]
+    search.deploy(search.releases.oom, by=ci(search.cluster.account_id, 4157))
+    until(_ROLLING_SINCE)
+    frontend = builders["prod-core", "web-frontend"]
+    frontend.deploy(frontend.releases.newer[-1], by=ci(frontend.cluster.account_id, 4160))
+    until(0)

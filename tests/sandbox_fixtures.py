@@ -1,0 +1,23 @@
+"""Fixtures of the sandbox: an in-process server on a free port whose time moves only by `world.advance()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.server import SandboxServer
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    """An empty world without request limits; account sandbox.scenarios.empty.ACCOUNT_ID is there to build in."""
+    with SandboxServer("empty", manual=True, throttle=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def acme() -> Iterator[SandboxServer]:
+    """The demo's world, shared by a module's tests: look at it, and leave it as it was."""
+    with SandboxServer("acme", manual=True, throttle=False) as server:
+        yield server
