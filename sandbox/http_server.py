@@ -55,10 +55,11 @@ class HttpServer(ThreadingMixIn, TCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong, unless it is only a client that left."""
-        if isinstance(sys.exc_info()[1], ConnectionError):
+        error = sys.exc_info()[1]
+        if isinstance(error, ConnectionError):
             logger.debug("%s left", client_address)
         else:
-            logger.exception("connection from %s failed", client_address)
+            logger.error("connection from %s failed", client_address, exc_info=error)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -28,7 +28,7 @@ def answer_logs(backend: Backend, operation: str, params: dict[str, Any]) -> dic
 def get_log_events(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     """Read one stream forwards or backwards; a token names the next event, so the end repeats its own."""
     group = _find_group(backend, params)
-    stream: Stream | None = group.streams.get(params.get("logStreamName", ""))
+    stream = group.known_streams().get(params.get("logStreamName", ""))
     if stream is None:
         raise ApiError("ResourceNotFoundException", "The specified log stream does not exist.")
     limit = _limit(params)
@@ -88,12 +88,12 @@ def _chosen(group: Group, params: dict[str, Any]) -> list[Stream]:
             "InvalidParameterException",
             "LogStreamNamePrefix and LogStreamNames cannot be specified together.",
         )
+    streams = group.known_streams()
     if names:
-        missing = [name for name in names if name not in group.streams]
-        if missing:
+        if any(name not in streams for name in names):
             raise ApiError("ResourceNotFoundException", "The specified log stream does not exist.")
-        return [group.streams[name] for name in names]
-    return [stream for name, stream in group.streams.items() if name.startswith(prefix or "")]
+        return [streams[name] for name in names]
+    return [stream for name, stream in streams.items() if name.startswith(prefix or "")]
 
 
 def _find_group(backend: Backend, params: dict[str, Any]) -> Group:
@@ -102,7 +102,7 @@ def _find_group(backend: Backend, params: dict[str, Any]) -> Group:
     if not name and identifier:
         # Either a name or an ARN, with or without its closing `:*`.
         name = identifier.partition(":log-group:")[2].removesuffix(":*") or identifier
-    group: Group | None = backend.groups.get(name)
+    group = backend.known_group(name)
     if group is None:
         raise ApiError("ResourceNotFoundException", "The specified log group does not exist.")
     return group

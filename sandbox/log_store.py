@@ -11,7 +11,7 @@ import threading
 from bisect import bisect_left, insort
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from moto.logs.models import LogGroup, LogsBackend, LogStream, logs_backends
 
@@ -40,10 +40,11 @@ class LogLine:
         return {"timestamp": self.timestamp, "message": self.message, "ingestionTime": self.ingestion_time}
 
 
-class Stream(LogStream):  # type: ignore[misc]
+class Stream(LogStream):
     """A stream of at most `EVENTS_KEPT` events in order of time; `dropped` counts those that are gone."""
 
-    events: list[LogLine]
+    # moto reads only the attributes that ours have too.
+    events: list[LogLine]  # type: ignore[assignment]
 
     def __new__(cls, *_: Any, **__: Any) -> Stream:
         return object.__new__(cls)
@@ -82,11 +83,12 @@ class Stream(LogStream):  # type: ignore[misc]
         return first, max(first, last)
 
     def _update(self) -> None:
-        self.first_event_timestamp = self.events[0].timestamp if self.events else None
-        self.last_event_timestamp = self.events[-1].timestamp if self.events else None
+        first, last = (self.events[0], self.events[-1]) if self.events else (None, None)
+        self.first_event_timestamp = first.timestamp if first else None  # type: ignore[assignment]
+        self.last_event_timestamp = last.timestamp if last else None  # type: ignore[assignment]
 
 
-class Group(LogGroup):  # type: ignore[misc]
+class Group(LogGroup):
     """A group that forgets its oldest streams beyond `STREAMS_KEPT`."""
 
     def __new__(cls, *_: Any, **__: Any) -> Group:
@@ -99,8 +101,12 @@ class Group(LogGroup):  # type: ignore[misc]
         while len(self.streams) > STREAMS_KEPT:
             del self.streams[next(iter(self.streams))]
 
+    def known_streams(self) -> dict[str, Stream]:
+        """Return the streams by name, oldest first; all of them are ours."""
+        return cast("dict[str, Stream]", self.streams)
 
-class Backend(LogsBackend):  # type: ignore[misc]
+
+class Backend(LogsBackend):
     """moto's backend, making our groups; `lock` is held while events are read or written."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -116,9 +122,14 @@ class Backend(LogsBackend):  # type: ignore[misc]
 
     def create_log_group(self, log_group_name: str, tags: dict[str, str], **kwargs: Any) -> LogGroup:
         super().create_log_group(log_group_name, tags, **kwargs)
-        group = Group(self.account_id, self.region_name, log_group_name, **kwargs)
+        # moto leaves abstract what only CloudFormation calls.
+        group = Group(self.account_id, self.region_name, log_group_name, **kwargs)  # type: ignore[abstract]
         self.groups[log_group_name] = group
         return group
+
+    def known_group(self, name: str) -> Group | None:
+        """Return a group, which is always one of ours."""
+        return cast("Group | None", self.groups.get(name))
 
     def write(
         self, group_name: str, stream_name: str, lines: list[tuple[datetime, str]], *, create_group: bool
@@ -126,17 +137,18 @@ class Backend(LogsBackend):  # type: ignore[misc]
         """Append lines, making the stream, and the group where that is allowed; False without a group."""
         stamped = [(int(at.timestamp() * 1000), text) for at, text in lines]
         with self.lock:
-            group = self.groups.get(group_name)
-            if group is None and not create_group:
-                return False
+            if create_group and group_name not in self.groups:
+                self.create_log_group(group_name, {})
+            group = self.known_group(group_name)
             if group is None:
-                group = self.create_log_group(group_name, {})
-            stream = group.streams.get(stream_name)
-            if stream is None:
+                return False
+            streams = group.known_streams()
+            is_new = stream_name not in streams
+            if is_new:
                 group.create_log_stream(stream_name)
-                stream = group.streams[stream_name]
-                if stamped:
-                    stream.creation_time = _naive(stamped[0][0])
+            stream = streams[stream_name]
+            if is_new and stamped:
+                stream.creation_time = _naive(stamped[0][0])
             if stamped:
                 stream.append(stamped, stamped[-1][0])
         return True

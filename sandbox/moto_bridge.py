@@ -38,7 +38,7 @@ class MotoBridge:
     def _loaded(self) -> Any:
         with self._lock:
             if self._application is None:
-                from moto.server import DomainDispatcherApplication, create_backend_app
+                from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
                 self._application = DomainDispatcherApplication(create_backend_app)
             return self._application

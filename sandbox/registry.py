@@ -54,7 +54,7 @@ class Registry:
 
         backend = _backend(account_id, region)
         if repository not in backend.repositories:
-            backend.create_repository(repository, None, None, None, None, [])  # type: ignore[arg-type]
+            backend.create_repository(repository, None, None, None, None, [])
             backend.repositories[repository].created_at = at.replace(tzinfo=None)
         reference = f"{account_id}.dkr.ecr.{region}.amazonaws.com/{repository}:{tag}"
         digest = digest_of(reference)

@@ -88,7 +88,8 @@ def forget_accounts(accounts: set[str]) -> None:
     from moto.core.base_backend import BackendDict, backend_lock
 
     with backend_lock:
-        for backends in BackendDict._instances:
+        known: list[Any] = BackendDict._instances  # type: ignore[misc]
+        for backends in known:
             for account_id in accounts:
                 backends.pop(account_id, None)
 
