@@ -1,0 +1,74 @@
+"""Set up the data of the demo: tables, people and accounts."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from access.models import RoleBinding
+from clusters.models import Account, PollTarget
+
+PEOPLE = {
+    "alice": ("Alice Okafor", "operator"),
+    "bob": ("Bob Lindqvist", "release_manager"),
+    "carol": ("Carol Reyes", "viewer"),
+    "dan": ("Dan Weber", "auditor"),
+    "erin": ("Erin Nair", "admin"),
+    "mallory": ("Mallory Stone", ""),
+}
+
+
+class Command(BaseCommand):
+    """Safe to run again: what is there stays, except that the regions are read anew."""
+
+    help = "Set up tables, people (password: demo) and the sandbox's accounts."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--scenario", default="acme")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.LOCAL:
+            raise CommandError(
+                "The demo's people have a known password; this runs only with ECSCONSOLE_LOCAL=1."
+            )
+        call_command("migrate", verbosity=0, interactive=False)
+        with transaction.atomic():
+            self.add_people()
+            self.add_accounts(options["scenario"])
+
+    def add_people(self) -> None:
+        password = make_password("demo")
+        for username, (name, role) in PEOPLE.items():
+            first, last = name.split()
+            defaults = {"first_name": first, "last_name": last, "password": password}
+            user, created = User.objects.get_or_create(username=username, defaults=defaults)
+            if created and role:
+                RoleBinding.objects.create(user=user, role=role)
+
+    def add_accounts(self, scenario: str) -> None:
+        from sandbox.scenarios import accounts_of
+
+        for known in accounts_of(scenario):
+            account, _ = Account.objects.update_or_create(
+                account_id=known["id"],
+                defaults={
+                    "name": known["name"],
+                    "environment": known["environment"],
+                    "role_arn": known["read_role_arn"],
+                    "deploy_role_arn": known["deploy_role_arn"],
+                    "external_id": known["external_id"],
+                    "regions": known["regions"],
+                },
+            )
+            for region in known["regions"]:
+                # The world begins anew with each start, so what was read of the last one says nothing.
+                PollTarget.objects.update_or_create(
+                    account=account, region=region, defaults={"attempted_at": None, "lease_expires_at": None}
+                )
