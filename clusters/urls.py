@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from django.urls import URLPattern
 
-urlpatterns: list[URLPattern] = []
+from clusters import urls_details
+
+urlpatterns: list[URLPattern] = [*urls_details.urlpatterns]
