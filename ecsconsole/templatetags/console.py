@@ -203,6 +203,14 @@ def aria_sort(context: Mapping[str, Any], key: str) -> SafeString:
 def current_place(context: Mapping[str, Any], *prefixes: str) -> SafeString:
     """Return aria-current for a rail link whose address this page is under."""
     request = context.get("request")
-    path = request.path if request is not None else ""
+    # A rail fetched on its own says for which page it is.
+    path = context.get("at") or (request.path if request is not None else "")
     here = any(path == prefix or (prefix != "/" and path.startswith(prefix)) for prefix in prefixes)
     return SafeString(' aria-current="page"') if here else SafeString("")
+
+
+@register.simple_tag(takes_context=True)
+def may(context: Mapping[str, Any], action: str) -> bool:
+    """Whether this person may do something anywhere at all, for links to pages that filter by themselves."""
+    access = getattr(context.get("request"), "access", None)
+    return access is not None and bool(access.holds(action))

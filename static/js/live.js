@@ -1,0 +1,133 @@
+/* The live indicator: connected, paused or lost; and what happens to nudges meanwhile. */
+const SILENCE = 45_000; // Three ticks missed.
+const indicator = document.getElementById("live");
+const text = indicator?.querySelector("[data-live-text]");
+const banner = document.getElementById("live-lost");
+const stream = document.getElementById("stream");
+const topics = new Set((stream?.getAttribute("hx-sse:connect") ?? "").split("topics=").at(-1).split(",").filter(Boolean));
+
+let heardAt = Date.now();
+let lostAt = 0;
+let isPaused = false;
+const missed = new Set();
+
+function nudge(name) {
+  document.body.dispatchEvent(new CustomEvent(name, { bubbles: true }));
+}
+
+function words(seconds) {
+  return seconds < 60 ? `${Math.floor(seconds)} s` : `${Math.floor(seconds / 60)} min`;
+}
+
+function show(state, sentence) {
+  indicator.dataset.state = state;
+  indicator.classList.toggle("off", state === "lost" || state === "paused" || state === "connecting");
+  if (text.textContent !== sentence) text.textContent = sentence;
+}
+
+function draw() {
+  if (!stream || !indicator) return;
+  const now = Date.now();
+  if (isPaused) {
+    show("paused", missed.size ? `Paused, ${missed.size} waiting` : "Paused");
+  } else if (lostAt) {
+    show("lost", `Not live for ${words((now - lostAt) / 1000)}`);
+  } else if (indicator.dataset.state !== "connecting") {
+    show("live", "Live");
+  }
+  const isLong = lostAt && now - lostAt > 10_000 && !isPaused;
+  banner.hidden = !isLong;
+  if (isLong) {
+    const since = new Date(lostAt).toISOString().slice(11, 19);
+    banner.querySelector("[data-lost-text]").textContent =
+      `The connection was lost ${words((now - lostAt) / 1000)} ago, trying again. Figures below are from ${since} UTC.`;
+  }
+}
+
+function heard() {
+  heardAt = Date.now();
+  const wasLost = lostAt !== 0;
+  lostAt = 0;
+  if (indicator && indicator.dataset.state !== "paused") indicator.dataset.state = "live";
+  if (wasLost) topics.forEach(nudge); // Whatever moved while we were deaf.
+  draw();
+}
+
+function lose() {
+  if (!lostAt) lostAt = heardAt;
+  draw();
+}
+
+function reconnect() {
+  const connection = stream?._htmx?.sse;
+  if (connection) connection.reader?.cancel();
+  else stream?.dispatchEvent(new CustomEvent("every"));
+}
+
+function pause(value) {
+  isPaused = value;
+  document.documentElement.toggleAttribute("data-paused", value);
+  if (!isPaused) {
+    const names = [...missed];
+    missed.clear();
+    if (indicator) indicator.dataset.state = lostAt ? "lost" : "live";
+    names.forEach(nudge);
+  }
+  draw();
+}
+
+document.addEventListener("htmx:sse:after:connection", heard);
+document.addEventListener("htmx:sse:error", lose);
+document.addEventListener("htmx:sse:before:message", (event) => {
+  const name = event.detail.message.event;
+  heard();
+  if (name === "tick") return;
+  if (name === "resync") {
+    event.preventDefault();
+    topics.forEach(isPaused ? (topic) => missed.add(topic) : nudge);
+  } else if (isPaused && name !== "logout") {
+    event.preventDefault();
+    missed.add(name);
+  }
+  draw();
+});
+document.addEventListener("logout", () => location.assign("/sign-in/?expired=1"));
+
+/* A nudged or timed request is the page's own idea: it waits while paused or out of sight, and its failure
+   must not replace what is on screen. */
+function isBackground(context) {
+  const type = context.sourceEvent?.type ?? "";
+  return type === "every" || topics.has(type);
+}
+document.addEventListener("htmx:before:request", (event) => {
+  const context = event.detail.ctx;
+  if (context.sourceElement === stream || !isBackground(context)) return;
+  if (document.hidden || isPaused) event.preventDefault();
+});
+document.addEventListener("htmx:before:swap", (event) => {
+  const context = event.detail.ctx;
+  if (isBackground(context) && context.response?.status >= 400) {
+    event.preventDefault();
+    console.info(`Not refreshed: ${context.request.action} answered ${context.response.status}.`);
+  }
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) heardAt = Math.max(heardAt, Date.now() - SILENCE / 2);
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-live-retry]")) reconnect();
+  if (event.target.closest("[data-live-toggle]")) lostAt ? reconnect() : pause(!isPaused);
+});
+document.addEventListener("console:toggle-live", () => pause(!isPaused));
+
+setInterval(() => {
+  if (!stream || document.hidden) return;
+  if (Date.now() - heardAt > SILENCE) {
+    lose();
+    reconnect();
+    heardAt = Date.now() - SILENCE + 10_000; // The next attempt in ten seconds.
+  }
+  draw();
+}, 1000);
+draw();

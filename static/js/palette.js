@@ -1,0 +1,60 @@
+/* The palette: the server searches, this moves the selection and opens it. */
+const palette = document.getElementById("palette");
+const input = document.getElementById("palette-input");
+const list = document.getElementById("palette-list");
+let opener = null;
+
+function options() {
+  return [...list.querySelectorAll('[role="option"]')];
+}
+
+function select(index) {
+  const all = options();
+  all.forEach((option, at) => option.setAttribute("aria-selected", String(at === index)));
+  const chosen = all[index];
+  if (chosen) {
+    input.setAttribute("aria-activedescendant", chosen.id);
+    chosen.scrollIntoView({ block: "nearest" });
+  } else {
+    input.removeAttribute("aria-activedescendant");
+  }
+}
+
+function selected() {
+  return options().findIndex((option) => option.getAttribute("aria-selected") === "true");
+}
+
+palette?.addEventListener("beforetoggle", (event) => {
+  if (event.newState === "open") opener = document.activeElement;
+});
+palette?.addEventListener("toggle", (event) => {
+  if (event.newState === "open") {
+    input.focus();
+    input.select();
+    input.dispatchEvent(new CustomEvent("palette:open"));
+  } else if (opener?.isConnected) {
+    opener.focus();
+  }
+});
+document.addEventListener("htmx:after:swap", (event) => {
+  if (event.detail.ctx?.target === list) select(0);
+});
+palette?.addEventListener("keydown", (event) => {
+  const all = options();
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    const step = event.key === "ArrowDown" ? 1 : -1;
+    if (all.length) select((selected() + step + all.length) % all.length);
+  } else if (event.key === "Enter") {
+    event.preventDefault();
+    all[Math.max(0, selected())]?.querySelector("a")?.click();
+  }
+});
+list?.addEventListener("pointermove", (event) => {
+  const option = event.target.closest('[role="option"]');
+  if (option) select(options().indexOf(option));
+});
+list?.addEventListener("click", (event) => {
+  const option = event.target.closest('[role="option"]');
+  if (option && !event.target.closest("a")) option.querySelector("a")?.click();
+});
