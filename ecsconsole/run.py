@@ -96,15 +96,15 @@ def demo(arguments: Sequence[str]) -> int:
 
 def start_demo(stack: Stack, options: argparse.Namespace) -> None:
     """Start broker and sandbox, set up the data meanwhile, then the console."""
-    from sandbox.identity import HUB_ACCESS_KEY_ID, HUB_SECRET_ACCESS_KEY
+    from sandbox.identity import HUB_ACCESS_KEY, HUB_SECRET_KEY
 
     say("Starting the console on a sandbox AWS …")
     stack.start_broker()
     port = options.sandbox_port or (free_port() if is_listening(SANDBOX_PORT) else SANDBOX_PORT)
     stack.environment |= {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": HUB_ACCESS_KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": HUB_SECRET_ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": HUB_ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": HUB_SECRET_KEY,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }

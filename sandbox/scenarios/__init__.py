@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from sandbox.scenarios import acme, empty, fleet
 from sandbox.scenarios.stage import Stage
 
-__all__ = ["NAMES", "Stage", "lead_of", "load"]
+__all__ = ["NAMES", "Stage", "accounts_of", "lead_of", "load"]
 
 _SCENARIOS: dict[str, Callable[[Stage], None]] = {
     "acme": acme.load,
@@ -29,3 +30,10 @@ def load(stage: Stage, name: str) -> None:
     if name not in _SCENARIOS:
         raise ValueError(f"no scenario {name!r}; known: {', '.join(NAMES)}")
     _SCENARIOS[name](stage)
+
+
+def accounts_of(name: str) -> list[dict[str, Any]]:
+    """Return the accounts of a scenario: id, name, environment, regions, roles to assume and their external id."""
+    if name == "acme":
+        return acme.ACCOUNTS
+    return [empty.ACCOUNT] if name == "empty" else [fleet.ACCOUNT]

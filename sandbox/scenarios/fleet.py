@@ -11,6 +11,15 @@ REGION = "us-east-1"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/ecsconsole-deploy"
 READ_ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/ecsconsole-read"
 EXTERNAL_ID = "fleet-external-id"
+ACCOUNT = {
+    "id": ACCOUNT_ID,
+    "name": "fleet",
+    "environment": "production",
+    "regions": [REGION],
+    "read_role_arn": READ_ROLE_ARN,
+    "deploy_role_arn": ROLE_ARN,
+    "external_id": EXTERNAL_ID,
+}
 SIZES_1000 = (1, 9, 20, 40, 60, 90, 130, 150, 200, 300)
 SIZES_5000 = (1, 4, 10, 15, 25, 45, 60, 80, 110, 150, 170, 200, 240, 290, 340, 400, 500, 660, 800, 900)
 # Four on average.
@@ -29,7 +38,7 @@ def load_5000(stage: Stage) -> None:
 
 
 def _load(stage: Stage, sizes: tuple[int, ...]) -> None:
-    stage.add_account(ACCOUNT_ID)
+    stage.identity.add_account(ACCOUNT_ID)
     stage.identity.add_role(Role(ROLE_ARN, EXTERNAL_ID))
     stage.identity.add_role(Role(READ_ROLE_ARN, EXTERNAL_ID, READ_ONLY))
     # Twenty thousand tasks that log would be a benchmark of the sandbox.
