@@ -1,0 +1,66 @@
+"""Reads of CloudWatch Logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws.calls import read
+from aws.scope import Scope
+
+EVENTS_PER_CALL = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One log event; `event_id` tells two equal lines of the same millisecond apart."""
+
+    timestamp_ms: int
+    stream: str
+    message: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A page of events in order of time; without a token it was the last."""
+
+    events: list[LogLine]
+    next_token: str | None
+
+
+def fetch_events(
+    scope: Scope,
+    group: str,
+    *,
+    streams: Sequence[str] | str | None = None,
+    start_ms: int,
+    end_ms: int | None = None,
+    next_token: str | None = None,
+    limit: int = EVENTS_PER_CALL,
+    pattern: str = "",
+) -> LogPage:
+    """Read one page of a group's events; `streams` are at most 100 names, or a text that is their prefix.
+
+    A page may be empty and still have a token. IAM: logs:FilterLogEvents.
+    """
+    params: dict[str, Any] = {"logGroupName": group, "startTime": start_ms, "limit": limit}
+    if isinstance(streams, str):
+        params["logStreamNamePrefix"] = streams
+    elif streams is not None:
+        params["logStreamNames"] = list(streams)
+    optional = {"endTime": end_ms, "nextToken": next_token, "filterPattern": pattern or None}
+    params |= {name: value for name, value in optional.items() if value is not None}
+    answer = read(scope, "logs", "filter_log_events", **params)
+    events = [line_of(event) for event in answer.get("events", [])]
+    return LogPage(events, answer.get("nextToken") or None)
+
+
+def line_of(event: dict[str, Any]) -> LogLine:
+    return LogLine(
+        event.get("timestamp", 0),
+        event.get("logStreamName", ""),
+        event.get("message", ""),
+        event.get("eventId", ""),
+    )

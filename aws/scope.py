@@ -1,0 +1,19 @@
+"""Where a call goes: one account in one region, and the roles through which it is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """An account in a region; without roles the console's own credentials are used."""
+
+    account_id: str
+    region: str
+    role_arn: str = ""
+    deploy_role_arn: str = ""
+    external_id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.region}"
