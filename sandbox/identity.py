@@ -82,7 +82,14 @@ class Session:
 class Identity:
     """Users, roles and sessions of one sandbox."""
 
-    def __init__(self, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        *,
+        claim: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        # Told of each account before anything is done in it.
+        self._claim = claim
         self._clock = clock
         self._lock = threading.Lock()
         self._users: dict[str, Principal] = {}
@@ -91,16 +98,22 @@ class Identity:
         self.accounts: set[str] = set()
         self.add_user(HUB_ACCESS_KEY, HUB_ACCOUNT_ID, "ecsconsole")
 
+    def add_account(self, account_id: str) -> None:
+        """Make an account known."""
+        if account_id not in self.accounts:
+            self._claim(account_id)
+            self.accounts.add(account_id)
+
     def add_user(self, access_key: str, account_id: str, name: str) -> Principal:
         """Make an access key known that never expires and may do everything in its account."""
         user = Principal(account_id, f"arn:aws:iam::{account_id}:user/{name}", "AIDA" + access_key[-16:])
+        self.add_account(account_id)
         self._users[access_key] = user
-        self.accounts.add(account_id)
         return user
 
     def add_role(self, role: Role) -> None:
+        self.add_account(role.arn.split(":")[4])
         self._roles[role.arn] = role
-        self.accounts.add(role.arn.split(":")[4])
 
     def roles(self) -> list[Role]:
         return list(self._roles.values())
@@ -180,7 +193,7 @@ class Identity:
             ]:
                 del self._sessions[key]
             self._sessions[access_key] = principal
-            self.accounts.add(account_id)
+            self.add_account(account_id)
         return Session(access_key, secrets.token_urlsafe(30), principal)
 
     def _invalid(self, scope: Scope) -> ApiError:

@@ -6,8 +6,11 @@ import logging
 import threading
 import time
 from datetime import UTC, datetime
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
+
+import boto3
 
 from sandbox import scenarios
 from sandbox.calls import Calls
@@ -17,7 +20,8 @@ from sandbox.gateway import Gateway
 from sandbox.http_server import HttpServer
 from sandbox.identity import HUB_ACCESS_KEY, HUB_ACCOUNT_ID, HUB_SECRET_KEY, Identity
 from sandbox.messages import Answer, Request
-from sandbox.surroundings import MotoSurroundings, forget_accounts
+from sandbox.moto_state import MotoState
+from sandbox.surroundings import MotoSurroundings
 from sandbox.throttle import Throttle
 from sandbox.world import World
 
@@ -29,8 +33,8 @@ TICK_SECONDS = 0.1
 class SandboxServer:
     """A sandbox to use as a context manager, or with start() and stop().
 
-    With `manual` its time stands still until `world.advance()`. moto keeps its state per process: two servers at once
-    must not share account ids.
+    With `manual` its time stands still until `world.advance()`. While two servers of one process share account ids,
+    clients of the older one see moto's part (logs, images, secrets) of the newer one.
     """
 
     def __init__(
@@ -54,9 +58,14 @@ class SandboxServer:
         self.calls = Calls()
         self.faults = Faults()
         self.throttle = Throttle(enabled=throttle)
-        self.identity = Identity()
-        self.load(scenario)
+        self._moto_state = MotoState()
+        # First, so that a taken port is said before a world is built.
         self._http = HttpServer(host, port, self.answer)
+        try:
+            self.load(scenario)
+        except Exception:
+            self._http.server_close()
+            raise
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -68,8 +77,8 @@ class SandboxServer:
 
     def load(self, name: str) -> None:
         """Replace the world by a scenario's; sessions and counts of the old one end."""
-        forget_accounts(self.identity.accounts)
-        identity = Identity()
+        self._moto_state.release()
+        identity = Identity(claim=self._moto_state.claim)
         surroundings = MotoSurroundings()
         start = (self.start_at or datetime.now(UTC)) - scenarios.lead_of(name)
         world = World(surroundings, seed=self.seed, start=start)
@@ -116,16 +125,12 @@ class SandboxServer:
         self._http.server_close()
         for thread in self._threads:
             thread.join(timeout=1)
-        forget_accounts(self.identity.accounts)
+        self._moto_state.release()
 
     def client(self, service: str, *, account_id: str = HUB_ACCOUNT_ID, region: str = "us-east-1") -> Any:
         """Make a boto3 client that acts as an account's own user."""
-        import boto3
-
         key = HUB_ACCESS_KEY if account_id == HUB_ACCOUNT_ID else account_id
-        session = boto3.Session(
-            aws_access_key_id=key, aws_secret_access_key=HUB_SECRET_KEY, region_name=region
-        )
+        session = _session(key, region)
         return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
 
     def __enter__(self) -> Self:
@@ -154,3 +159,9 @@ class SandboxServer:
                 # One broken service must not stop time for the others; health and the log say so.
                 logger.exception("the world failed to advance")
                 self.failure = f"{type(error).__name__}: {error}"
+
+
+@cache
+def _session(access_key: str, region: str) -> boto3.Session:
+    # A session loads its service models anew, which takes longer than most tests.
+    return boto3.Session(access_key, HUB_SECRET_KEY, region_name=region)

@@ -83,17 +83,6 @@ class MotoSurroundings:
         return f"arn:aws:ssm:{region}:{account_id}:parameter/{name.removeprefix('/')}"
 
 
-def forget_accounts(accounts: set[str]) -> None:
-    """Drop all that moto keeps for these accounts."""
-    from moto.core.base_backend import BackendDict, backend_lock
-
-    with backend_lock:
-        known: list[Any] = BackendDict._instances  # type: ignore[misc]
-        for backends in known:
-            for account_id in accounts:
-                backends.pop(account_id, None)
-
-
 def _secrets(account_id: str, region: str) -> Any:
     from moto.secretsmanager.models import secretsmanager_backends
 

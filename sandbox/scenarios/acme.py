@@ -31,7 +31,8 @@ SECRETS = ("db", "stripe", "jwt", "smtp", "sftp", "session-key")
 # How much of its own past the world lives through while it loads.
 LEAD_SECONDS = 1500.0
 _ROLLING_SINCE = 100.0
-_OUT_OF_MEMORY_SINCE = 420.0
+# The breaker trips after some 110 seconds, and the rollback takes as long again.
+_OUT_OF_MEMORY_SINCE = 150.0
 
 Builders = dict[tuple[str, str], ServiceBuilder]
 
@@ -49,7 +50,7 @@ def _add_accounts(stage: Stage) -> None:
     # What acme's registries hold is fixed: a tag that nobody pushed is not there.
     stage.surroundings.registry.strict = True
     for account in ACCOUNTS:
-        stage.add_account(account["id"])
+        stage.identity.add_account(account["id"])
         stage.identity.add_role(Role(account["read_role_arn"], EXTERNAL_ID, READ_ONLY))
         stage.identity.add_role(Role(account["deploy_role_arn"], EXTERNAL_ID))
 

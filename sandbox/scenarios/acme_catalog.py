@@ -179,7 +179,17 @@ _STAGING_CORE = (
     Service("web-frontend", 2, 512, 1024, 3000, public=True, secrets=("session-key",), days_since_deploy=0.8),
     Service("checkout-api", 2, public=True, environment=_DATABASE | _STRIPE, secrets=("db", "stripe")),
     Service("cart-api", 2, public=True, environment=_CACHE, secrets=("db",), days_since_deploy=1.1),
-    Service("search-api", 6, 1024, 2048, public=True, team="catalog", condition="out of memory"),
+    Service(
+        "search-api",
+        6,
+        1024,
+        2048,
+        public=True,
+        minimum=50,
+        maximum=100,
+        team="catalog",
+        condition="out of memory",
+    ),
     Service("catalog-api", 2, public=True, environment=_CACHE, team="catalog", days_since_deploy=0.6),
     Service("identity-api", 1, public=True, secrets=("db", "jwt"), team="identity", days_since_deploy=3),
 )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.history import PastDeployment
+from sandbox.operations.task_definitions import find
 from sandbox.ports import Caller
 from sandbox.registry import digest_of
 from sandbox.scenarios.acme_catalog import ENVIRONMENTS, Cluster, Service
@@ -89,8 +90,8 @@ class ServiceBuilder:
         self._push_images()
         surroundings, place = self.stage.surroundings, (self.cluster.account_id, self.cluster.region)
         surroundings.create_log_group(*place, self._log_group)
-        past = [(self.register(tag, age), at) for age, (tag, at) in self._deployed()]
-        definition = self.register(self.releases.current[0])
+        past = [(self.register(tag, age, at), at) for age, (tag, at) in self._deployed()]
+        definition = self.register(*self._current())
         self._create(definition)
         caller = Caller(*place, ci(self.cluster.account_id, 4100))
         since = self.releases.current[1] + PUSH_TO_DEPLOY
@@ -100,8 +101,11 @@ class ServiceBuilder:
         created = self.stage.ago(days=90 + self._rng.randrange(600))
         world.backdate_service(caller, *names, created_at=created)
 
-    def register(self, tag: str, age: int = 0) -> str:
-        """Register a revision with an image; `age` counts revisions back, which differ in small ways."""
+    def register(self, tag: str, age: int = 0, pushed: datetime | None = None) -> str:
+        """Register a revision with an image; `age` counts revisions back, which differ in small ways.
+
+        With `pushed` it was registered when that image was rolled out.
+        """
         answer = self.stage.call(
             self.cluster.account_id,
             self.cluster.region,
@@ -109,7 +113,15 @@ class ServiceBuilder:
             by=ci(self.cluster.account_id, 4100 - age),
             **self._definition(tag, age),
         )
-        return str(answer["taskDefinition"]["taskDefinitionArn"])
+        arn = str(answer["taskDefinition"]["taskDefinitionArn"])
+        definition = find(self.stage.world.region(self.cluster.account_id, self.cluster.region), arn)
+        if pushed is not None and definition is not None:
+            definition.registered_at = pushed + PUSH_TO_DEPLOY - timedelta(seconds=40)
+        return arn
+
+    def _current(self) -> tuple[str, int, datetime]:
+        tag, pushed = self.releases.current
+        return tag, 0, pushed
 
     def deploy(self, tag: str, *, by: str, **changes: Any) -> None:
         """Register a revision with an image and update the service to it."""
@@ -155,10 +167,9 @@ class ServiceBuilder:
         by = ci(account_id, self._rng.randrange(3000, 4100))
         if self._rng.random() < 0.3:
             by = person(account_id, self._rng.choice(_PEOPLE))
-        if self.service.breaker and self._rng.random() < 0.12:
-            reason = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+        if self.service.breaker and self._rng.random() < 0.08:
             finished = started + timedelta(minutes=minutes + 6)
-            return PastDeployment(definition, started, finished, "ROLLBACK_SUCCESSFUL", reason, by)
+            return PastDeployment(definition, started, finished, "ROLLBACK_SUCCESSFUL", created_by=by)
         return PastDeployment(definition, started, started + timedelta(minutes=minutes), created_by=by)
 
     def _create(self, definition: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.identity import Identity
 from sandbox.ports import Caller
-from sandbox.surroundings import MotoSurroundings, forget_accounts
+from sandbox.surroundings import MotoSurroundings
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -44,11 +44,6 @@ class Stage:
     def ago(self, **since: float) -> datetime:
         """Return the moment this long before now: ago(days=2, hours=3)."""
         return self.world.now - timedelta(**since)
-
-    def add_account(self, account_id: str) -> None:
-        """Make an account known, with nothing of an earlier world in it."""
-        forget_accounts({account_id})
-        self.identity.accounts.add(account_id)
 
     def call(
         self, account_id: str, region: str, operation: str, *, by: str = "", **params: Any
