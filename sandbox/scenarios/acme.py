@@ -40,10 +40,7 @@ Builders = dict[tuple[str, str], ServiceBuilder]
 def load(stage: Stage) -> None:
     _add_accounts(stage)
     builders = _build(stage)
-    # The log of twenty minutes that nobody watched is not worth writing line by line.
-    interval, stage.world.log_interval = stage.world.log_interval, None
     _live_through(stage, builders)
-    stage.world.log_interval = interval
 
 
 def _add_accounts(stage: Stage) -> None:

@@ -74,9 +74,8 @@ def test_the_aws_cli_walks_through_a_deployment_with_its_own_waiters() -> None:
     }
 
     def aws(*arguments: str) -> str:
-        command = [sys.executable, "-m", "awscli", *arguments]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+            ["aws", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
