@@ -24,14 +24,18 @@ _numbers = itertools.count(1)
 class LogLine:
     """One event; the same attributes as moto's, without its registry of instances."""
 
-    __slots__ = ("event_id", "ingestion_time", "message", "timestamp")
+    __slots__ = ("ingestion_time", "message", "number", "timestamp")
 
     def __init__(self, timestamp: int, message: str, ingestion_time: int) -> None:
         self.timestamp = timestamp
         self.message = message
         self.ingestion_time = ingestion_time
-        # Sorts by time, then by arrival, and has the 56 digits of a real one.
-        self.event_id = f"{timestamp:020d}{next(_numbers):036d}"
+        self.number = next(_numbers)
+
+    @property
+    def event_id(self) -> str:
+        """Sort by time, then by arrival; 56 digits as a real one has. Made when asked: most never are."""
+        return f"{self.timestamp:020d}{self.number:036d}"
 
     def to_filter_dict(self) -> dict[str, Any]:
         return {"eventId": self.event_id, **self.to_response_dict()}
