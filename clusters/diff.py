@@ -87,6 +87,18 @@ class Group:
     def is_changed(self) -> bool:
         return self.changed_count > 0
 
+    @property
+    def is_container(self) -> bool:
+        return self.kind.startswith("container")
+
+    @property
+    def is_added(self) -> bool:
+        return self.kind.endswith(ADDED)
+
+    @property
+    def is_removed(self) -> bool:
+        return self.kind.endswith(REMOVED)
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:

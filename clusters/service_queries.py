@@ -12,11 +12,12 @@ from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.urls import reverse
 
+from clusters.definition_view import Image, split_image
 from clusters.event_kinds import Day, group_days, task_ids_of
 from clusters.models import Cluster, PollTarget, Service, ServiceDeployment, ServiceEvent, Task
 from clusters.recorder import Recording
 from clusters.rollout_queries import PAST_ROLLOUTS, RolloutReader
-from clusters.service_view import Breaker, breaker_of, primary_of, revision_names
+from clusters.service_view import Breaker, breaker_of, outgoing_of, primary_of, revision_names
 from clusters.spans import parse_time
 from clusters.status import Status
 from clusters.task_rows import TaskRow, family_and_revision, row_of, worst_first
@@ -104,6 +105,14 @@ def list_tasks(
 
 
 @dataclass(frozen=True, slots=True)
+class DeployedImage:
+    """The image that one container runs."""
+
+    container: str
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything of the overview except its events."""
 
@@ -116,6 +125,9 @@ class Overview:
     outgoing: str
     incoming: str
     recording: Recording | None
+    started_at: datetime | None
+    started_by: str
+    images: list[DeployedImage]
 
 
 def read_overview(service: Service, now: datetime) -> Overview:
@@ -138,7 +150,33 @@ def read_overview(service: Service, now: datetime) -> Overview:
         outgoing=outgoing,
         incoming=incoming,
         recording=recorder.draw(now) if primary_id else None,
+        started_at=parse_time(primary.get("createdAt")),
+        started_by=(deployment.created_by if deployment else "") or service.deployed_by,
+        images=images_of(service, deployment),
     )
+
+
+def images_of(service: Service, deployment: ServiceDeployment | None) -> list[DeployedImage]:
+    """Return what the PRIMARY deployment runs, with the digests that ECS resolved where it tells them."""
+    items = (deployment.images if deployment else None) or service.images
+    images = []
+    for item in items:
+        image = split_image(str(item.get("image") or ""))
+        digest = str(item.get("digest") or image.digest)
+        named = Image(image.reference, image.repository, image.tag, digest)
+        images.append(DeployedImage(str(item.get("container") or ""), named))
+    return images
+
+
+def comparison_address(service: Service) -> str:
+    """Return the address that compares the outgoing revision with the incoming one, nothing when they are one."""
+    before = family_and_revision(str(outgoing_of(service.facts).get("taskDefinition") or ""))
+    after = family_and_revision(str(primary_of(service.facts).get("taskDefinition") or ""))
+    if before is None or after is None or before == after or before[0] != after[0]:
+        return ""
+    cluster = service.cluster
+    address = reverse("task-definition-diff", args=[cluster.account.account_id, cluster.region, after[0]])
+    return f"{address}?from={before[1]}&to={after[1]}"
 
 
 def deployment_of(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.task_rows import revision_of
+from clusters.strip import revision_of
 
 Pairs = list[tuple[str, str]]
 

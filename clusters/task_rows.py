@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,14 +10,7 @@ from typing import Any
 from clusters.definition_view import Image, split_image
 from clusters.models import Task
 from clusters.spans import parse_time, spell
-
-PENDING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
-ENDING = frozenset({"DEACTIVATING", "STOPPING", "DEPROVISIONING"})
-# Someone or the scheduler wanted these to end; every other end of a service's task is a failure.
-WANTED_CODES = frozenset({"ServiceSchedulerInitiated", "UserInitiated"})
-UNWANTED_REASON = re.compile(
-    r"failed .*health checks|CannotPull|ResourceInitialization|OutOfMemory", re.IGNORECASE
-)
+from clusters.strip import DRAINING_STATES, PENDING_STATES, has_failed, revision_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +79,17 @@ class TaskRow:
         return [(c.name, c.exit_code) for c in containers_of(self.task.facts) if c.exit_code is not None]
 
 
-def revision_of(arn: str) -> str:
-    """Return `:214` of a task definition ARN."""
-    revision = arn.rpartition(":")[2]
-    return f":{revision}" if revision.isdigit() else ""
-
-
 def family_and_revision(arn: str) -> tuple[str, int] | None:
     """Return the family and revision that an ARN names, None for what is no task definition ARN."""
     family, _, revision = arn.rpartition("/")[2].partition(":")
     return (family, int(revision)) if family and revision.isdigit() else None
 
 
-def has_failed(task: Task) -> bool:
-    """Whether a task of a service ended without anyone wanting it to."""
-    if task.last_status != "STOPPED" and not task.stop_code:
+def is_failure(task: Task) -> bool:
+    """Whether a task ended badly; one that runs on its own and ends with 0 has done its work."""
+    if task.last_status != "STOPPED" or not has_failed(task):
         return False
-    if task.stop_code in WANTED_CODES:
-        return UNWANTED_REASON.search(task.stopped_reason) is not None
-    return bool(task.stop_code) or bool(task.exit_code)
+    return task.service_id is not None or task.exit_code != 0
 
 
 def row_of(task: Task, primary_id: str, now: datetime) -> TaskRow:
@@ -117,12 +101,14 @@ def row_of(task: Task, primary_id: str, now: datetime) -> TaskRow:
 
 def state_of(task: Task, now: datetime) -> tuple[str, str, str, str, int]:
     """Return cell class, tone, word, note and rank; the worst has the lowest rank."""
-    if has_failed(task):
+    if is_failure(task):
         code = "" if task.exit_code is None else f"exit {task.exit_code}"
         return "fail", "failed", title(task.last_status), code or task.stop_code, 0
-    if task.last_status in PENDING:
+    if task.last_status in PENDING_STATES:
         return "pend", "deploying", title(task.last_status), pending_note(task, now), 2
-    if task.last_status in ENDING or (task.desired_status == "STOPPED" and task.last_status != "STOPPED"):
+    if task.last_status in DRAINING_STATES or (
+        task.desired_status == "STOPPED" and task.last_status != "STOPPED"
+    ):
         return (
             "drain",
             "zero",

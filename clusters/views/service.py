@@ -14,7 +14,7 @@ from clusters.definition_view import hide_values
 from clusters.masking import fingerprint
 from clusters.models import Service
 from clusters.queries import get_service
-from clusters.service_view import configuration_of, deployment_facts, primary_of
+from clusters.service_view import configuration_of, deployment_facts, outgoing_of, primary_of
 from clusters.status import Status
 from clusters.strip import strip_of
 from clusters.task_rows import row_of, worst_first
@@ -35,6 +35,7 @@ def frame(request: ConsoleRequest, service: Service, tab: str) -> dict[str, Any]
         "cluster": service.cluster,
         "tab": tab,
         "freshness": service_queries.freshness_of(service, now),
+        "is_rolling_out": bool(outgoing_of(service.facts)),
         "task_count": service.running_count + service.pending_count,
         "can_acknowledge": service.status == Status.FAILED
         and request.access.can("service.deploy", service.access_resource),
@@ -52,20 +53,24 @@ def service(request: ConsoleRequest, account_id: str, region: str, cluster: str,
         return render_page(
             request, "clusters/service_base.html", frame(request, found, "overview"), partial=part
         )
-    context = frame(request, found, "overview") | overview_context(found)
+    context = frame(request, found, "overview")
+    context |= overview_context(found, is_stale=context["freshness"].is_stale)
     return render_page(request, "clusters/service.html", context, partial=part if part in PARTS else "")
 
 
-def overview_context(service: Service) -> dict[str, Any]:
+def overview_context(service: Service, *, is_stale: bool) -> dict[str, Any]:
     now = timezone.now()
     overview = service_queries.read_overview(service, now)
     events = service.events.all()[: service_queries.EVENTS_ON_OVERVIEW]
     return {
         "overview": overview,
-        "strip": strip_of(service, [*overview.tasks, *(row.task for row in overview.failures)]),
+        "strip": strip_of(
+            service, [*overview.tasks, *(row.task for row in overview.failures)], is_stale=is_stale
+        ),
         "facts": deployment_facts(service.facts, overview.breaker),
         "days": service_queries.days_of(service, events, folds=False),
-        "now": now,
+        "definition_url": service_queries.definition_address(service.cluster, service.task_definition_arn),
+        "compare_url": service_queries.comparison_address(service),
     }
 
 
@@ -86,7 +91,7 @@ def service_tasks(
     else:
         current = service_queries.current_tasks(found)
         rows = worst_first(row_of(task, primary_id, now) for task in current)
-    context = frame(request, found, "tasks") | {"rows": rows, "page": page, "is_stopped": stopped, "now": now}
+    context = frame(request, found, "tasks") | {"rows": rows, "page": page, "is_stopped": stopped}
     context["stopped_count"] = page.paginator.count if page else service_queries.stopped_tasks(found).count()
     return render_page(request, "clusters/service_tasks.html", context, partial="service-tasks")
 
