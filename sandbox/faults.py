@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.identity import expired
+from sandbox.identity import QUERY_SERVICES, expired
 from sandbox.messages import Answer
 from sandbox.ports import ApiError
 
@@ -190,8 +190,10 @@ def _default_error(fault: Fault, call: Call) -> ApiError:
 def denied(principal_arn: str, service: str, operation: str) -> ApiError:
     """The refusal of a caller whose policies do not allow an action."""
     action = f"{service}:{operation}"
-    return ApiError(
-        "AccessDeniedException",
+    text = (
         f"User: {principal_arn} is not authorized to perform: {action} on resource: * "
-        f"because no identity-based policy allows the {action} action",
+        f"because no identity-based policy allows the {action} action"
     )
+    if service in QUERY_SERVICES:
+        return ApiError("AccessDenied", text, status=403)
+    return ApiError("AccessDeniedException", text)

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 ECS_PREFIX = "AmazonEC2ContainerServiceV20141113."
 # Where the name in the signature is not the one in IAM actions.
-_ACTION_PREFIX = {"monitoring": "cloudwatch", "autoscaling": "application-autoscaling"}
+_ACTION_PREFIX = {"monitoring": "cloudwatch"}
 _READS = ("Describe", "List", "Get", "BatchGet", "Filter", "Lookup")
 
 
@@ -86,8 +86,6 @@ class Gateway:
     def _authorised(self, request: Request, asked: _Asked) -> Answer:
         scope = read_scope(request)
         service = _ACTION_PREFIX.get(scope.service, scope.service)
-        if service == "application-autoscaling" and not request.target:
-            service = "autoscaling"
         asked.call = replace(asked.call, service=service, region=scope.region)
         principal = self.identity.authenticate(scope)
         asked.call = replace(asked.call, account_id=principal.account_id, principal_arn=principal.arn)
