@@ -174,7 +174,7 @@ def _scalar_problems(shape: Shape, value: Any, path: str) -> Iterator[str]:
     allowed: tuple[type, ...] = (datetime,) if kind == "timestamp" else _SCALARS[kind]
     if not isinstance(value, allowed) or (kind != "boolean" and isinstance(value, bool)):
         yield f"{path}: {type(value).__name__} instead of {kind}"
-    elif kind == "timestamp" and value.tzinfo is None:
+    elif isinstance(value, datetime) and value.tzinfo is None:
         yield f"{path}: naive datetime"
     elif isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
         yield f"{path}: {value!r} is not in the enum"

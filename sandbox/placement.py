@@ -7,7 +7,16 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from sandbox.names import arn
-from sandbox.state import Cluster, Container, ContainerInstance, Document, Region, Task, TaskDefinition
+from sandbox.state import (
+    Cluster,
+    Container,
+    ContainerInstance,
+    Document,
+    Region,
+    Service,
+    Task,
+    TaskDefinition,
+)
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -98,14 +107,26 @@ def is_fargate_provider(item: Document) -> bool:
 
 
 def choose_instance(task: Task) -> ContainerInstance | None:
-    """Return the active container instance with the most free CPU that the task fits on, None without one."""
+    """Return the active container instance with the most free CPU that a task fits on, None without one.
+
+    A daemon's task only goes where none of its service is.
+    """
     cpu, memory = needs(task.definition)
+    taken = _daemon_instances(task.service)
     fitting: list[tuple[int, str, ContainerInstance]] = []
     for instance in task.cluster.instances.values():
+        if instance.status != "ACTIVE" or instance.id in taken:
+            continue
         free_cpu, free_memory = free_resources(task.cluster, instance)
-        if instance.status == "ACTIVE" and free_cpu >= cpu and free_memory >= memory:
+        if free_cpu >= cpu and free_memory >= memory:
             fitting.append((-free_cpu, instance.id, instance))
     return min(fitting, key=lambda item: item[:2])[2] if fitting else None
+
+
+def _daemon_instances(service: Service | None) -> set[str]:
+    if service is None or service.scheduling != "DAEMON":
+        return set()
+    return {task.instance.id for task in service.tasks.values() if task.instance and task.wanted}
 
 
 def needs(definition: TaskDefinition) -> tuple[int, int]:

@@ -127,13 +127,14 @@ def start_task(world: World, service: Service, deployment: Deployment) -> Task |
     task = make_task(
         world, cluster, revision.task_definition, group=f"service:{service.name}", config=config, overrides={}
     )
+    task.service = service
     if launch_type(task) != "FARGATE":
         task.instance = choose_instance(task)
         if task.instance is None:
             cluster.tasks.pop(task.id)
             return None
         task.zone = task.instance.zone
-    task.service, task.deployment, task.started_by = service, deployment, deployment.id
+    task.deployment, task.started_by = deployment, deployment.id
     task.tags = task_tags(service, revision.task_definition.tags)
     service.tasks[task.id] = task
     deployment.tasks[task.id] = task

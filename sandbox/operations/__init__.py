@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.operations import (
     account_settings,
+    capacity_providers,
     clusters,
     container_instances,
     service_deployments,
@@ -18,6 +19,7 @@ from sandbox.operations.registry import Context, handler_of, implemented
 __all__ = [
     "Context",
     "account_settings",
+    "capacity_providers",
     "clusters",
     "container_instances",
     "handler_of",

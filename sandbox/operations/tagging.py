@@ -7,7 +7,7 @@ from sandbox.names import Arn, parse_arn
 from sandbox.operations.registry import Context, operation, read_tags
 from sandbox.operations.task_definitions import find
 from sandbox.ports import ApiError
-from sandbox.state import Document
+from sandbox.state import ContainerInstance, Document, Service, Task
 
 MOST_TAGS = 50
 
@@ -32,12 +32,14 @@ def _find(context: Context, parsed: Arn, reference: str) -> dict[str, str] | Non
         return None
     if parsed.kind == "cluster":
         return cluster.tags
-    resource = {
-        "service": cluster.services,
-        "task": cluster.tasks,
-        "container-instance": cluster.instances,
-    }.get(parsed.kind, {})
-    item = resource.get(parsed.path[-1])
+    name = parsed.path[-1]
+    item: Service | Task | ContainerInstance | None = None
+    if parsed.kind == "service":
+        item = cluster.services.get(name)
+    elif parsed.kind == "task":
+        item = cluster.tasks.get(name)
+    elif parsed.kind == "container-instance":
+        item = cluster.instances.get(name)
     return item.tags if item else None
 
 

@@ -115,9 +115,11 @@ def _attributes(params: Document, network: str) -> list[Document]:
     if network == "awsvpc":
         names.append("ecs.capability.task-eni")
     drivers = {
-        (item.get("logConfiguration") or {}).get("logDriver") for item in params["containerDefinitions"]
+        str(item["logConfiguration"].get("logDriver"))
+        for item in params["containerDefinitions"]
+        if item.get("logConfiguration")
     }
-    names += [f"com.amazonaws.ecs.capability.logging-driver.{driver}" for driver in sorted(drivers - {None})]
+    names += sorted(f"com.amazonaws.ecs.capability.logging-driver.{driver}" for driver in drivers)
     return [{"name": name} for name in names]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sandbox import scheduler
 from sandbox.operations.registry import Context, failure, operation
 from sandbox.operations.tasks import find_task, missing_task
 from sandbox.ports import ApiError
@@ -69,10 +70,18 @@ def update_task_protection(context: Context, params: Document) -> Document:
         elif task.service is None or not task.wanted:
             failures.append(failure(task.arn, "TASK_NOT_VALID"))
         else:
-            task.protected = enabled
-            task.protected_until = context.world.now + timedelta(minutes=minutes) if enabled else None
+            _protect(context, task, minutes if enabled else 0)
             found.append(_protection(context, task))
     return {"protectedTasks": found, "failures": failures}
+
+
+def _protect(context: Context, task: Task, minutes: int) -> None:
+    """Protect a task for some minutes, none to end it; the scheduler looks again when protection ends."""
+    world, service = context.world, task.service
+    task.protected = minutes > 0
+    task.protected_until = world.now + timedelta(minutes=minutes) if minutes else None
+    if service:
+        world.clock.after(minutes * 60, lambda: scheduler.look_soon(world, service))
 
 
 @operation("ExecuteCommand")

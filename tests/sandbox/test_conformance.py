@@ -1,0 +1,134 @@
+"""Every operation that is implemented is called in a lived-in world, and its answer held against botocore's model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.model import operation_model, service_model
+from sandbox.operations import implemented
+from tests.sandbox.ecs import BREAKER, NETWORK, TARGET_GROUP, Ecs
+
+
+def lived_in() -> tuple[Ecs, dict[str, str]]:
+    """Build a world with every kind of resource and return the ARNs that calls need."""
+    ecs = Ecs()
+    check = {"healthCheck": {"command": ["CMD", "true"]}, "memoryReservation": 128, "memory": 256}
+    ecs.steady(
+        2,
+        taskDefinition=ecs.define(container=check, runtimePlatform={"cpuArchitecture": "ARM64"}),
+        deploymentConfiguration={
+            **BREAKER,
+            "alarms": {"enable": True, "rollback": True, "alarmNames": ["high-5xx"]},
+        },
+        loadBalancers=[{"targetGroupArn": TARGET_GROUP, "containerName": "app", "containerPort": 8080}],
+        enableExecuteCommand=True,
+        enableECSManagedTags=True,
+        propagateTags="SERVICE",
+        tags=[{"key": "team", "value": "a"}],
+    )
+    ecs.update(taskDefinition=ecs.define("v2-crash"))
+    ecs.advance(20)
+    ecs.call("DeregisterTaskDefinition", taskDefinition=ecs.define("v9"))
+    instance = ecs.call("RegisterContainerInstance", cluster="prod")["containerInstance"][
+        "containerInstanceArn"
+    ]
+    ecs.define(family="job")
+    ecs.serve(1, name="other", taskDefinition="job")
+    ecs.advance(30)
+    return ecs, {
+        "service": ecs.service()["serviceArn"],
+        "task": ecs.tasks(serviceName="web")[0]["taskArn"],
+        "instance": instance,
+        "deployment": ecs.history()[0]["serviceDeploymentArn"],
+        "revision": ecs.history()[1]["targetServiceRevision"]["arn"],
+    }
+
+
+def calls(arns: dict[str, str]) -> dict[str, dict[str, Any]]:
+    prod = {"cluster": "prod"}
+    instances = {**prod, "containerInstances": [arns["instance"]]}
+    everything = ["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STATISTICS", "TAGS"]
+    run = {**prod, "taskDefinition": "job", "launchType": "FARGATE", "networkConfiguration": NETWORK}
+    return {
+        "CreateCluster": {
+            "clusterName": "new",
+            "settings": [{"name": "containerInsights", "value": "enabled"}],
+        },
+        "ListClusters": {},
+        "DescribeClusters": {"clusters": ["prod", "ghost"], "include": everything},
+        "PutClusterCapacityProviders": {
+            **prod,
+            "capacityProviders": ["FARGATE"],
+            "defaultCapacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1}],
+        },
+        "UpdateCluster": {**prod, "settings": [{"name": "containerInsights", "value": "enabled"}]},
+        "UpdateClusterSettings": {**prod, "settings": [{"name": "containerInsights", "value": "disabled"}]},
+        "DescribeCapacityProviders": {"capacityProviders": ["FARGATE", "ghost"]},
+        "RegisterTaskDefinition": {
+            "family": "small",
+            "containerDefinitions": [{"name": "a", "image": "nginx", "memory": 64}],
+        },
+        "DescribeTaskDefinition": {"taskDefinition": "web:1", "include": ["TAGS"]},
+        "ListTaskDefinitions": {"maxResults": 1},
+        "ListTaskDefinitionFamilies": {"status": "ALL"},
+        "DeregisterTaskDefinition": {"taskDefinition": "small:1"},
+        "DeleteTaskDefinitions": {"taskDefinitions": ["web:3", "web:99"]},
+        "CreateService": {**run, "serviceName": "third", "desiredCount": 1},
+        "UpdateService": {**prod, "service": "third", "desiredCount": 2, "forceNewDeployment": True},
+        "DescribeServices": {**prod, "services": ["web", "other", "ghost"], "include": ["TAGS"]},
+        "ListServices": {**prod, "maxResults": 1},
+        "ListServiceDeployments": {**prod, "service": "web", "maxResults": 1},
+        "DescribeServiceDeployments": {
+            "serviceDeploymentArns": [arns["deployment"], arns["deployment"] + "x"]
+        },
+        "DescribeServiceRevisions": {"serviceRevisionArns": [arns["revision"]]},
+        "StopServiceDeployment": {"serviceDeploymentArn": arns["deployment"]},
+        "RunTask": {**run, "count": 2, "tags": [{"key": "a", "value": "b"}]},
+        "ListTasks": {**prod, "maxResults": 1},
+        "DescribeTasks": {**prod, "tasks": [arns["task"], "0" * 32], "include": ["TAGS"]},
+        "GetTaskProtection": {**prod, "tasks": [arns["task"]]},
+        "UpdateTaskProtection": {**prod, "tasks": [arns["task"]], "protectionEnabled": True},
+        "ExecuteCommand": {**prod, "task": arns["task"], "command": "sh", "interactive": True},
+        "StopTask": {**prod, "task": arns["task"], "reason": "tour"},
+        "TagResource": {"resourceArn": arns["service"], "tags": [{"key": "x", "value": "y"}]},
+        "ListTagsForResource": {"resourceArn": arns["service"]},
+        "UntagResource": {"resourceArn": arns["service"], "tagKeys": ["x"]},
+        "RegisterContainerInstance": prod,
+        "ListContainerInstances": prod,
+        "DescribeContainerInstances": instances,
+        "UpdateContainerInstancesState": {**instances, "status": "DRAINING"},
+        "DeregisterContainerInstance": {**prod, "containerInstance": arns["instance"]},
+        "ListAccountSettings": {"effectiveSettings": True},
+        "PutAccountSetting": {"name": "awsvpcTrunking", "value": "enabled"},
+        "PutAccountSettingDefault": {"name": "containerInsights", "value": "enhanced"},
+        "DeleteAccountSetting": {"name": "awsvpcTrunking"},
+        "DeleteService": {**prod, "service": "other", "force": True},
+        "DeleteCluster": {"cluster": "new"},
+    }
+
+
+def test_every_operation_answers_in_the_members_of_the_model() -> None:
+    ecs, arns = lived_in()
+    tour = calls(arns)
+    assert set(tour) == implemented()
+    for operation, params in tour.items():
+        answer = ecs.call(operation, **params)
+        shape: Any = operation_model(operation).output_shape
+        assert set(answer) <= set(shape.members), operation
+
+
+@pytest.mark.parametrize("operation", sorted(implemented()))
+def test_every_operation_is_one_of_amazon_s(operation: str) -> None:
+    assert operation in service_model().operation_names
+
+
+def test_stopped_and_failed_resources_conform_too() -> None:
+    ecs, _ = lived_in()
+    ecs.advance(900)
+    assert ecs.tasks("STOPPED")
+    assert ecs.history()[0]["status"] == "ROLLBACK_SUCCESSFUL"
+    ecs.call("DeleteService", cluster="prod", service="web", force=True)
+    ecs.advance(600)
+    assert ecs.service()["status"] == "INACTIVE"
