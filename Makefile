@@ -54,7 +54,7 @@ e2e: setup ## Run the browser tests on the demo stack
 	@$(RUN)/pytest -q -m browser tests/e2e
 
 bench: $(VENV)/.dev ## Measure the console against floors and peers of the same run; prints JSON
-	@$(RUN)/python -m tests.bench
+	@$(RUN)/ecsconsole bench
 
 format: $(VENV)/.dev ## Format code and templates
 	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format --quiet .

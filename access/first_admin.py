@@ -29,7 +29,7 @@ def make_link(base_url: str) -> str:
     return base_url.rstrip("/") + reverse("first-sign-in", args=[token])
 
 
-class FirstAdminForm(UserCreationForm[User]):
+class FirstAdminForm(UserCreationForm):  # type: ignore[type-arg]
     """User name and a password of good length."""
 
     username = forms.CharField(max_length=150, initial="admin", label="User name")
@@ -38,7 +38,7 @@ class FirstAdminForm(UserCreationForm[User]):
 def create_first_admin(*, form: FirstAdminForm, request: HttpRequest) -> User | None:
     """Create the admin unless somebody was faster."""
     with transaction.atomic():
-        user = form.save(commit=False)
+        user: User = form.save(commit=False)
         user.is_superuser = True
         # The ledger's chain row is locked by this entry, so a second request waits here and then sees the first.
         record(action="admin.created", actor="system", target=user.username, request=request)

@@ -15,6 +15,10 @@ def main() -> None:
         from ecsconsole.run import main as run
 
         sys.exit(run(command, sys.argv[2:]))
+    if command == "bench":
+        from ecsconsole.bench.command import main as run_bench
+
+        sys.exit(run_bench(sys.argv[2:]))
     if command == "sandbox":
         from sandbox.command import main as run_sandbox
 

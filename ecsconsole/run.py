@@ -176,9 +176,8 @@ def up(arguments: Sequence[str]) -> int:
 
 def find_aws(asked: str | None) -> tuple[Identity, list[str]]:
     """Return who the credentials belong to and which regions to watch, or say exactly what to set."""
-    from aws.errors import AwsError
-
     from aws import sts
+    from aws.errors import AwsError
 
     regions = asked or os.environ.get("ECSCONSOLE_REGIONS") or sts.configured_region()
     if not regions:
