@@ -9,15 +9,17 @@ ROOT = Path(__file__).resolve().parents[2]
 POLICY = (ROOT / "docs" / "aws-permissions.md").read_text(encoding="utf-8")
 
 
+SERVICES = {"ecs.py": "ecs", "operator.py": "ecs", "ecr.py": "ecr", "logs.py": "logs"}
+VERBS = "list|describe|get|batch_get|filter|register|update|stop|run"
+
+
 def operations_called() -> set[str]:
     """Return AWS's names of the operations that the gateway calls by name."""
     called: set[str] = set()
-    for path in (ROOT / "aws").glob("*.py"):
-        source = path.read_text(encoding="utf-8")
-        for service, operation in re.findall(r'"(ecs|ecr|logs)",\s*"([a-z_]+)"', source):
+    for file, service in SERVICES.items():
+        source = (ROOT / "aws" / file).read_text(encoding="utf-8")
+        for operation in re.findall(rf'"((?:{VERBS})_[a-z_]+)"', source):
             called.add(f"{service}:{''.join(word.capitalize() for word in operation.split('_'))}")
-        for operation in re.findall(r'self\._call\("([a-z_]+)"', source):
-            called.add(f"ecs:{''.join(word.capitalize() for word in operation.split('_'))}")
     return called
 
 
