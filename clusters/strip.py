@@ -206,7 +206,11 @@ def incoming_deployment(deployments: Sequence[dict[str, Any]]) -> dict[str, Any]
 
 
 def side_cells(
-    tasks: Sequence[Task], deployments: Sequence[dict[str, Any]], has_health_checks: bool, *, keep_failed: bool
+    tasks: Sequence[Task],
+    deployments: Sequence[dict[str, Any]],
+    has_health_checks: bool,
+    *,
+    keep_failed: bool,
 ) -> tuple[list[Cell], int]:
     """Return a side's cells in order, and how many failed tasks are not drawn."""
     ordered = sorted(tasks, key=lambda task: (task.created_at is None, task.created_at, task.task_id))
