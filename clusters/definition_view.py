@@ -1,17 +1,14 @@
-"""A task definition in the shape in which people read it; no environment value ever leaves this module."""
+"""A task definition in the shape in which people read it. Pure: the facts come masked."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Options of log drivers, FireLens and Docker labels carry credentials in plain text more often than one would think.
-SECRET_NAME = re.compile(
-    r"(secret|token|passw|credential|private|api[-_]?key|access[-_]?key|auth|dsn)", re.IGNORECASE
-)
-OPTION_KEYS = frozenset({"options", "dockerLabels"})
+from clusters.masking import SECRET_NAME
+
 SHOWN_IN_VIEW = frozenset(
     {
         "name",
@@ -128,32 +125,6 @@ def split_image(reference: str) -> Image:
     return Image(reference, f"{head}{slash}{short}", tag, digest)
 
 
-def hide_values(facts: Any, fingerprint: Callable[[str], str]) -> Any:
-    """Return facts without environment values and without options that look like credentials, wherever they are."""
-    if isinstance(facts, Mapping):
-        return {key: hide_entry(str(key), value, fingerprint) for key, value in facts.items()}
-    if isinstance(facts, list):
-        return [hide_values(item, fingerprint) for item in facts]
-    return facts
-
-
-def hide_entry(key: str, value: Any, fingerprint: Callable[[str], str]) -> Any:
-    if key == "environment" and isinstance(value, list):
-        return [mask_variable(item, fingerprint) for item in value]
-    if key in OPTION_KEYS and isinstance(value, Mapping):
-        return {name: "masked" if SECRET_NAME.search(str(name)) else text for name, text in value.items()}
-    return hide_values(value, fingerprint)
-
-
-def mask_variable(item: Any, fingerprint: Callable[[str], str]) -> Any:
-    """Return a variable as name, fingerprint and length; one that is masked already stays as it is."""
-    if not isinstance(item, Mapping) or "value" not in item:
-        return item
-    value = str(item["value"])
-    rest = {key: part for key, part in item.items() if key != "value"}
-    return {**rest, "fingerprint": fingerprint(value), "length": len(value)}
-
-
 def view_definition(facts: Mapping[str, Any]) -> DefinitionView:
     """Shape a masked task definition for its page; every field may be missing."""
     platform = facts.get("runtimePlatform") or {}
@@ -170,7 +141,6 @@ def view_definition(facts: Mapping[str, Any]) -> DefinitionView:
         ("Ephemeral storage", f"{storage['sizeInGiB']} GiB" if "sizeInGiB" in storage else ""),
         ("PID mode", facts.get("pidMode")),
         ("IPC mode", facts.get("ipcMode")),
-        ("Registered by", facts.get("registeredBy")),
     ]
     shown = {
         "containerDefinitions",
@@ -238,7 +208,7 @@ def view_container(item: Mapping[str, Any]) -> ContainerView:
         log=view_log(log) if log else None,
         mounts=[mount_words(mount) for mount in item.get("mountPoints") or []],
         depends_on=[
-            f"{entry.get('containerName')} is {entry.get('condition')}"
+            f"{entry.get('containerName')} ({entry.get('condition')})"
             for entry in item.get("dependsOn") or []
         ],
         runs=runs_of(item),

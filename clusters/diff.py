@@ -126,7 +126,9 @@ def task_fields(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 def containers_of(definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the containers by name."""
-    return {str(item.get("name", "")): item for item in definition.get("containerDefinitions") or []}
+    containers = definition.get("containerDefinitions") or []
+    # The name is the title of the group already.
+    return {str(item.get("name", "")): {**item, "name": None} for item in containers}
 
 
 def diff_group(title: str, kind: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Group:

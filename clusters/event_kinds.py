@@ -93,6 +93,11 @@ class Day:
     lines: list[Line]
     count: int
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether one fold is all there is to show of the day."""
+        return len(self.lines) == 1 and self.lines[0].folded > 0
+
 
 def kind_of(message: str) -> Kind:
     """Return how an event is shown; an unknown one counts as being about tasks, so that it is not overlooked."""

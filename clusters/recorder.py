@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -64,6 +64,8 @@ class Rollout:
     failures: Sequence[Failure] = ()
     usual: timedelta | None = None
     outlook: str = ""
+    # Set when newer figures cannot be read: the plot ends there and is grey.
+    last_read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Recording:
     ahead_width: str = "0%"
     finding: str = ""
     outlook: str = ""
-    points: list[Counted] = field(default_factory=list)
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,9 @@ class Axis:
 def draw(rollout: Rollout, now: datetime) -> Recording:
     """Draw a rollout as it stands at `now`."""
     samples = sorted(rollout.samples, key=lambda sample: sample.at)
-    axis = choose_axis(rollout, samples, now)
-    until = min(now, rollout.finished_at or now)
+    seen = min(now, rollout.last_read_at or now)
+    axis = choose_axis(rollout, samples, seen)
+    until = min(seen, rollout.finished_at or seen)
     top = peak_of(rollout, samples)
     outgoing, incoming = areas(samples, axis, until, top)
     runs = rollout.finished_at is None
@@ -152,12 +155,16 @@ def draw(rollout: Rollout, now: datetime) -> Recording:
         notches=place_notches(rollout.failures, axis),
         milestones=list_milestones(rollout.moments, now),
         spoken=speak(rollout, samples, axis.start, until),
-        now=Mark(percent(axis.x(now)), f"now {now.astimezone(UTC):%H:%M}") if runs else None,
-        ahead_width=percent(100 - axis.x(now)) if runs else "0%",
+        now=Mark(percent(axis.x(seen)), now_words(rollout, seen)) if runs else None,
+        ahead_width=percent(100 - axis.x(seen)) if runs else "0%",
         finding=failures_in_words(rollout.failures),
         outlook=rollout.outlook,
-        points=list(samples),
+        is_stale=rollout.last_read_at is not None,
     )
+
+
+def now_words(rollout: Rollout, seen: datetime) -> str:
+    return f"{'last read' if rollout.last_read_at else 'now'} {seen.astimezone(UTC):%H:%M}"
 
 
 def choose_axis(rollout: Rollout, samples: Sequence[Counted], now: datetime) -> Axis:

@@ -43,8 +43,8 @@ class RolloutReader:
         self.desired = int(primary.get("desiredCount") or service.desired_count)
         self.outgoing, self.incoming = revision_names(service.facts)
 
-    def draw(self, now: datetime) -> Recording | None:
-        """Draw the rollout, None when too little of it was seen to draw anything."""
+    def draw(self, now: datetime, last_read_at: datetime | None = None) -> Recording | None:
+        """Draw the rollout, as it was last seen when it can no longer be read; None when too little of it was seen."""
         started = parse_time(self.primary.get("createdAt"))
         if started is None or len(self.samples) < 2:
             return None
@@ -64,6 +64,7 @@ class RolloutReader:
             ],
             usual=self.usual,
             outlook=self.outlook,
+            last_read_at=last_read_at,
         )
         return draw(rollout, now)
 

@@ -130,7 +130,7 @@ class Overview:
     images: list[DeployedImage]
 
 
-def read_overview(service: Service, now: datetime) -> Overview:
+def read_overview(service: Service, now: datetime, freshness: Freshness) -> Overview:
     """Read what the overview shows, in seven queries."""
     primary, (outgoing, incoming) = primary_of(service.facts), revision_names(service.facts)
     primary_id = str(primary.get("id") or "")
@@ -149,7 +149,7 @@ def read_overview(service: Service, now: datetime) -> Overview:
         primary=primary,
         outgoing=outgoing,
         incoming=incoming,
-        recording=recorder.draw(now) if primary_id else None,
+        recording=recorder.draw(now, freshness.as_of if freshness.is_stale else None) if primary_id else None,
         started_at=parse_time(primary.get("createdAt")),
         started_by=(deployment.created_by if deployment else "") or service.deployed_by,
         images=images_of(service, deployment),

@@ -138,7 +138,9 @@ def service_pairs(facts: Mapping[str, Any]) -> Pairs:
             ("Desired count", facts.get("desiredCount")),
             ("ECS Exec", yes(facts.get("enableExecuteCommand"))),
             ("Service role", facts.get("roleArn")),
+            ("Created", str(facts.get("createdAt") or "")[:19].replace("T", " ")),
             ("Created by", facts.get("createdBy")),
+            ("Service ARN", facts.get("serviceArn")),
         ]
     )
 

@@ -10,15 +10,15 @@ from django.views.decorators.http import require_GET, require_POST
 
 from clusters import service_queries
 from clusters.actions import acknowledge_failure, keep_hot
-from clusters.definition_view import hide_values
-from clusters.masking import fingerprint
+from clusters.masking import mask
 from clusters.models import Service
 from clusters.queries import get_service
+from clusters.rendering import unknown_words
 from clusters.service_view import configuration_of, deployment_facts, outgoing_of, primary_of
 from clusters.status import Status
 from clusters.strip import strip_of
 from clusters.task_rows import row_of, worst_first
-from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
+from ecsconsole.http import ConsoleRequest, render_page
 
 # Parts of the overview that refresh on their own nudge; each is one element of the same name.
 PARTS = frozenset(
@@ -29,12 +29,17 @@ FRAME_PARTS = frozenset({"service", "service-says"})
 
 def frame(request: ConsoleRequest, service: Service, tab: str) -> dict[str, Any]:
     """Return what every tab of a service shows around its content."""
-    now = timezone.now()
+    freshness = service_queries.freshness_of(service, timezone.now())
+    status = Status.UNKNOWN if freshness.is_stale else Status(service.status)
     return {
         "service": service,
         "cluster": service.cluster,
         "tab": tab,
-        "freshness": service_queries.freshness_of(service, now),
+        "freshness": freshness,
+        "status": status,
+        "says": unknown_words(Status(service.status), freshness.as_of)
+        if freshness.is_stale
+        else service.happening,
         "is_rolling_out": bool(outgoing_of(service.facts)),
         "task_count": service.running_count + service.pending_count,
         "can_acknowledge": service.status == Status.FAILED
@@ -47,25 +52,24 @@ def service(request: ConsoleRequest, account_id: str, region: str, cluster: str,
     """Show the overview, or the one part of it that a nudge asked for."""
     found = get_service(request, account_id, region, cluster, name)
     part = request.GET.get("part", "")
-    if not wants_fragment(request):
-        keep_hot(found)
+    keep_hot(found)
     if part in FRAME_PARTS:
         return render_page(
             request, "clusters/service_base.html", frame(request, found, "overview"), partial=part
         )
     context = frame(request, found, "overview")
-    context |= overview_context(found, is_stale=context["freshness"].is_stale)
+    context |= overview_context(found, context["freshness"])
     return render_page(request, "clusters/service.html", context, partial=part if part in PARTS else "")
 
 
-def overview_context(service: Service, *, is_stale: bool) -> dict[str, Any]:
+def overview_context(service: Service, freshness: service_queries.Freshness) -> dict[str, Any]:
     now = timezone.now()
-    overview = service_queries.read_overview(service, now)
+    overview = service_queries.read_overview(service, now, freshness)
     events = service.events.all()[: service_queries.EVENTS_ON_OVERVIEW]
     return {
         "overview": overview,
         "strip": strip_of(
-            service, [*overview.tasks, *(row.task for row in overview.failures)], is_stale=is_stale
+            service, [*overview.tasks, *(row.task for row in overview.failures)], is_stale=freshness.is_stale
         ),
         "facts": deployment_facts(service.facts, overview.breaker),
         "days": service_queries.days_of(service, events, folds=False),
@@ -125,7 +129,7 @@ def service_configuration(
     context = frame(request, found, "configuration") | {
         "sections": configuration_of(found.facts),
         "definition_url": service_queries.definition_address(found.cluster, found.task_definition_arn),
-        "raw": hide_values(found.facts, fingerprint),
+        "raw": mask(found.facts),
         "is_raw": request.GET.get("view") == "json",
     }
     return render_page(request, "clusters/service_configuration.html", context)

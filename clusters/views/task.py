@@ -9,8 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from clusters.actions import keep_hot
-from clusters.definition_view import hide_values
-from clusters.masking import fingerprint
+from clusters.masking import mask
 from clusters.models import Task
 from clusters.queries import get_task
 from clusters.service_queries import definition_address
@@ -42,5 +41,5 @@ def task_context(task: Task) -> dict[str, Any]:
         "task_facts": facts_of(task.facts),
         "tags": tags_of(task.facts),
         "definition_url": definition_address(task.cluster, task.task_definition_arn),
-        "raw": hide_values(task.facts, fingerprint),
+        "raw": mask(task.facts),
     }

@@ -7,9 +7,9 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from clusters import definition_queries
-from clusters.definition_view import hide_values, split_image, view_definition
+from clusters.definition_view import split_image, view_definition
 from clusters.diff import diff_definitions
-from clusters.masking import fingerprint
+from clusters.masking import mask
 from clusters.models import TaskDefinition
 from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page
@@ -55,7 +55,7 @@ def task_definition(
 ) -> HttpResponse:
     """Show one revision: readable, or as JSON."""
     found = definition_queries.get_definition(request, account_id, region, family, revision)
-    facts = hide_values(found.facts, fingerprint)
+    facts = mask(found.facts)
     context = {
         "definition": found,
         "view": view_definition(facts),
@@ -77,7 +77,7 @@ def task_definition_diff(request: ConsoleRequest, account_id: str, region: str, 
         definition_queries.get_definition(request, account_id, region, family, int(number))
         for number in numbers
     )
-    groups = diff_definitions(hide_values(old.facts, fingerprint), hide_values(new.facts, fingerprint))
+    groups = diff_definitions(mask(old.facts), mask(new.facts))
     context = {
         "old": old,
         "new": new,

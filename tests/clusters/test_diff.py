@@ -103,7 +103,7 @@ def test_unchanged_stretches_fold_into_a_visible_gap() -> None:
     assert len(folds) == 1
     shown = [row for row in group.rows if not row.folded]
     assert len(shown) == 1 + CONTEXT
-    assert folds[0].folded + len(shown) == 17
+    assert folds[0].folded + len(shown) == 16
 
 
 def test_a_secret_that_moved_shows_both_references() -> None:
