@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox import rollout
+from sandbox import rollout, stages
 from sandbox.placement import definition_of, launch_type, needs
 from sandbox.state import (
     Cluster,
     Container,
     Deployment,
     Document,
+    Hook,
     RevisionCount,
     Service,
     ServiceDeployment,
@@ -152,6 +153,7 @@ def revision_count(count: RevisionCount) -> Document:
         "requestedTaskCount": count.requested,
         "runningTaskCount": count.running,
         "pendingTaskCount": count.pending,
+        **stages.weights(count),
     }
 
 
@@ -222,10 +224,32 @@ def service_deployment(owner: Service, item: ServiceDeployment) -> Document:
             "failureCount": item.failures,
             "threshold": item.threshold,
         },
+        "lifecycleStage": item.stage or None,
+        "lifecycleHookDetails": [_hook(one) for one in item.hooks] or None,
         "alarms": {
-            "status": "MONITORING" if alarms.get("enable") else "DISABLED",
+            "status": _alarm_status(item, alarms),
             "alarmNames": alarms.get("alarmNames") or [],
+            "triggeredAlarmNames": item.triggered_alarms or None,
         },
+    }
+
+
+def _alarm_status(item: ServiceDeployment, alarms: Document) -> str:
+    if not alarms.get("enable"):
+        return "DISABLED"
+    if item.triggered_alarms:
+        return "TRIGGERED"
+    return "MONITORING" if item.in_flight else "MONITORING_COMPLETE"
+
+
+def _hook(item: Hook) -> Document:
+    return {
+        "hookId": item.id,
+        "targetType": item.kind,
+        "targetArn": item.target_arn or None,
+        "status": item.status,
+        "expiresAt": item.expires_at,
+        "timeoutAction": item.timeout_action or None,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox import lifecycle, scheduler, wording
+from sandbox import lifecycle, scheduler, stages, wording
 from sandbox.names import arn
 from sandbox.state import (
     Deployment,
@@ -103,6 +103,8 @@ def begin(world: World, service: Service, definition: TaskDefinition, created_by
     def start() -> None:
         if entry.status == "PENDING":
             entry.status, entry.started_at, entry.updated_at = "IN_PROGRESS", world.now, world.now
+            if stages.is_staged(entry):
+                stages.start(world, service, entry)
 
     world.clock.after(world.rng.uniform(*PENDING), start)
     scheduler.look_soon(world, service)
@@ -155,13 +157,19 @@ def _is_failed(deployment: Deployment) -> bool:
 def finish_if_done(world: World, service: Service) -> None:
     """Complete the newest deployment when only its tasks are left, as many as wanted, and they have settled."""
     primary = service.primary
-    if primary.rollout_state != "IN_PROGRESS" or any(item.tasks for item in service.deployments[1:]):
+    if primary.rollout_state != "IN_PROGRESS":
+        return
+    entry = primary.service_deployment
+    if entry and stages.is_staged(entry) and not stages.may_retire(entry):
+        if entry.position == stages.SCALE_UP and _all_serve(service, primary):
+            stages.leave(world, service, entry)
+        return
+    if any(item.tasks for item in service.deployments[1:]):
         return
     tasks = primary.tasks.values()
-    if len(tasks) != service.desired or not all(task.wanted and task.healthy for task in tasks):
+    if not _all_serve(service, primary):
         return
     started = max((task.started_at for task in tasks if task.started_at), default=None)
-    entry = primary.service_deployment
     if entry and entry.in_flight and entry.rollback:
         started = max(started or entry.rollback["startedAt"], entry.rollback["startedAt"])
     waiting = SETTLE_SECONDS - (world.now - started).total_seconds() if started else 0.0
@@ -169,6 +177,12 @@ def finish_if_done(world: World, service: Service) -> None:
         scheduler.look_soon(world, service, waiting)
         return
     complete(world, service)
+
+
+def _all_serve(service: Service, deployment: Deployment) -> bool:
+    """Whether a deployment has exactly the tasks that are wanted, all healthy."""
+    tasks = deployment.tasks.values()
+    return len(tasks) == service.desired and all(task.wanted and task.healthy for task in tasks)
 
 
 def complete(world: World, service: Service) -> None:
@@ -243,6 +257,9 @@ def roll_back(
     entry.status, entry.status_reason, entry.updated_at = "ROLLBACK_IN_PROGRESS", reason, world.now
     entry.started_at = entry.started_at or world.now
     entry.rollback = {"reason": reason, "startedAt": world.now, "serviceRevisionArn": revision.arn}
+    if entry.stage:
+        stages.set_weights(entry, 0.0)
+        entry.stage = "CLEAN_UP"
     target = next((item for item in service.deployments if item.revision is revision), None)
     for item in service.deployments:
         item.status = "ACTIVE"
@@ -268,12 +285,34 @@ def stop(world: World, service: Service, entry: ServiceDeployment) -> None:
     def act() -> None:
         if entry.status != "ROLLBACK_REQUESTED":
             return
-        deployment = service.primary
-        deployment.rollout_state = "FAILED"
-        deployment.rollout_reason = wording.STOPPED_BY_USER
-        roll_back(world, service, entry, wording.USER_ROLLBACK, wording.user_rolling_back)
+        give_up(world, service, entry, wording.USER_ROLLBACK)
 
     world.clock.after(world.rng.uniform(*STOP_TAKES), act)
+
+
+def give_up(world: World, service: Service, entry: ServiceDeployment, reason: str) -> None:
+    """Fail the newest deployment because somebody or something outside wants it back."""
+    service.primary.rollout_state = "FAILED"
+    service.primary.rollout_reason = wording.STOPPED_BY_USER
+    roll_back(world, service, entry, reason, wording.user_rolling_back)
+
+
+def raise_alarm(world: World, service: Service, alarm: str) -> None:
+    """Let a CloudWatch alarm go off that may watch the deployment in flight."""
+    entry = service.current
+    watch = (entry.configuration.get("alarms") if entry else None) or {}
+    if entry is None or entry.status != "IN_PROGRESS" or not watch.get("enable"):
+        return
+    if alarm not in watch["alarmNames"]:
+        return
+    entry.triggered_alarms.append(alarm)
+    primary = service.primary
+    primary.rollout_state, primary.rollout_reason = "FAILED", wording.ALARM_FAILED
+    scheduler.say(world, service, wording.alarm_detected(service.name, primary.id))
+    if watch["rollback"]:
+        roll_back(world, service, entry, wording.alarm_rollback(alarm), wording.alarm_rolling_back)
+    else:
+        end(world, service, entry, "STOPPED", wording.ALARM_FAILED)
 
 
 def drain(world: World, service: Service) -> None:

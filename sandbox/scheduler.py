@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox import lifecycle, rollout, wording
+from sandbox import lifecycle, rollout, stages, wording
 from sandbox.placement import choose_instance, launch_type, make_task
 from sandbox.state import Deployment, Document, Service, ServiceEvent, Task
 
@@ -82,6 +82,12 @@ def _protected(world: World, task: Task) -> bool:
 
 def _launch(world: World, service: Service) -> None:
     primary = service.primary
+    entry = primary.service_deployment
+    staged = entry is not None and stages.is_staged(entry)
+    if staged:
+        _keep_serving(world, service)
+        if entry and not stages.may_launch(entry):
+            return
     missing = service.desired - len(wanted_tasks(primary))
     if missing <= 0 or primary.rollout_state == "FAILED":
         return
@@ -92,11 +98,23 @@ def _launch(world: World, service: Service) -> None:
         task.last_status != "DEPROVISIONING" for item in service.deployments for task in item.tasks.values()
     )
     _, highest = bounds(service)
-    number = min(missing, highest - alive)
+    # By stages, the new revision comes up in full beside the old one, whatever the percentages say.
+    number = missing if staged else min(missing, highest - alive)
     if number > 0:
         _start_tasks(world, service, primary, number)
     elif not any(not task.wanted for item in service.deployments for task in item.tasks.values()):
         _note_deadlock(world, service)
+
+
+def _keep_serving(world: World, service: Service) -> None:
+    """Keep the revision that has the traffic at the desired count until the new one takes over."""
+    entry = service.primary.service_deployment
+    if entry is None or stages.may_retire(entry):
+        return
+    for deployment in service.deployments[1:]:
+        missing = service.desired - len(wanted_tasks(deployment))
+        if deployment.revision is service.last_good and missing > 0:
+            _start_tasks(world, service, deployment, missing)
 
 
 def _start_tasks(world: World, service: Service, deployment: Deployment, number: int) -> None:
@@ -195,7 +213,10 @@ def _scale_in(world: World, service: Service) -> None:
 
 def _retire(world: World, service: Service) -> None:
     """Stop tasks of older deployments as far as enough healthy tasks remain."""
+    entry = service.primary.service_deployment
     if service.primary.rollout_state == "FAILED":
+        return
+    if entry and stages.is_staged(entry) and not stages.may_retire(entry):
         return
     lowest, _ = bounds(service)
     healthy = sum(task.healthy for item in service.deployments for task in wanted_tasks(item))

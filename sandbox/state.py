@@ -59,6 +59,20 @@ class RevisionCount:
     requested: int = 0
     running: int = 0
     pending: int = 0
+    test_weight: float | None = None
+    production_weight: float | None = None
+
+
+@dataclass(slots=True)
+class Hook:
+    """A lifecycle hook that a service deployment has come to."""
+
+    id: str
+    kind: str
+    target_arn: str
+    status: str
+    expires_at: datetime | None = None
+    timeout_action: str = ""
 
 
 @dataclass(slots=True)
@@ -81,6 +95,11 @@ class ServiceDeployment:
     updated_at: datetime | None = None
     failures: int = 0
     rollback: Document | None = None
+    triggered_alarms: list[str] = field(default_factory=list)
+    # Where a deployment that goes by stages is; `stage` is what of it the API shows.
+    position: int = 0
+    stage: str = ""
+    hooks: list[Hook] = field(default_factory=list)
 
     @property
     def in_flight(self) -> bool:

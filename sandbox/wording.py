@@ -16,6 +16,7 @@ NO_ROLLBACK_CANDIDATE = "No rollback candidate was found to run the rollback."
 USER_ROLLBACK = "Service deployment rolled back because of a user request."
 STOPPED_BY_USER = "ECS deployment stopped by a user request."
 SUPERSEDED = "Service deployment was stopped because a newer service deployment started."
+ALARM_FAILED = "ECS deployment failed: alarm detected."
 SERVICE_DELETED = "Service deployment was stopped because the service was deleted."
 
 
@@ -45,6 +46,22 @@ def completed(service: str, deployment: str) -> str:
 
 def failed(service: str, deployment: str) -> str:
     return f"(service {service}) (deployment {deployment}) deployment failed: tasks failed to start."
+
+
+def alarm_detected(service: str, deployment: str) -> str:
+    return f"(service {service}) (deployment {deployment}) deployment failed: alarm detected."
+
+
+def alarm_rollback(alarm: str) -> str:
+    return f"Service deployment rolled back because the CloudWatch alarm {alarm} was detected."
+
+
+def alarm_rolling_back(deployment: str) -> str:
+    return f"ECS deployment alarm detected: rolling back to deploymentId {deployment}."
+
+
+def hook_rollback(hook: str) -> str:
+    return f"Service deployment rolled back because of the lifecycle hook {hook}."
 
 
 def rolling_back(service: str, deployment: str) -> str:

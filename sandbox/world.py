@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox import dumping, history, lifecycle, model
+from sandbox import dumping, history, lifecycle, model, rollout
 from sandbox.clock import Clock
 from sandbox.history import PastDeployment
 from sandbox.names import Identifiers, parse_arn
@@ -45,6 +45,8 @@ class World:
         self.deregistration_delay = deregistration_delay
         self.deregistration_delays: dict[str, float] = {}
         self.capacity_shortage: set[tuple[str, str]] = set()
+        # ARNs of Lambda functions that answer as failed when a deployment's lifecycle hook calls them.
+        self.failing_hooks: set[str] = set()
         self.regions: dict[tuple[str, str], Region] = {}
 
     @property
@@ -93,6 +95,13 @@ class World:
             if task is None:
                 raise ApiError("InvalidParameterException", "The referenced task was not found.")
             lifecycle.stop(self, task, code=stop_code, reason=reason)
+
+    def raise_alarm(self, account_id: str, region: str, alarm: str) -> None:
+        """Let a CloudWatch alarm go off: deployments that it watches fail, and roll back if they are to."""
+        with self.lock:
+            for cluster in self.region(account_id, region).clusters.values():
+                for service in cluster.services.values():
+                    rollout.raise_alarm(self, service, alarm)
 
     def settle(
         self, caller: Caller, cluster: str, service: str, *, running_since: datetime | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sandbox import render, rollout
+from sandbox import render, rollout, stages
 from sandbox.names import parse_arn
 from sandbox.operations.registry import Context, failure, operation
 from sandbox.paging import check_batch, page
@@ -115,3 +115,14 @@ def stop_service_deployment(context: Context, params: Document) -> Document:
         )
     rollout.stop(context.world, service, entry)
     return {"serviceDeploymentArn": arn}
+
+
+@operation("ContinueServiceDeployment")
+def continue_service_deployment(context: Context, params: Document) -> Document:
+    """Let a deployment that waits at a pause hook go on, or roll it back."""
+    match = _find(context, params["serviceDeploymentArn"])
+    if match is None:
+        raise ApiError("ServiceDeploymentNotFoundException", "Service deployment not found.")
+    service, entry = match
+    stages.proceed(context.world, service, entry, params["hookId"], params.get("action", "CONTINUE"))
+    return {"serviceDeploymentArn": entry.arn}

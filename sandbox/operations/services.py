@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sandbox import render, rollout, scheduler, wording
+from sandbox import render, rollout, scheduler, stages, wording
 from sandbox.names import RESOURCE_NAME, arn
 from sandbox.operations.registry import Context, failure, find_service, operation, read_tags
 from sandbox.operations.task_definitions import usable
@@ -216,14 +216,13 @@ def _deployment_configuration(given: Document | None, scheduling: str) -> Docume
         "maximumPercent": 100 if daemon else 200,
         "minimumHealthyPercent": 0 if daemon else 100,
         "strategy": "ROLLING",
-        "bakeTimeInMinutes": 0,
         **(given or {}),
     }
-    if chosen["strategy"] != "ROLLING":
-        raise ApiError(
-            "UnsupportedFeatureException",
-            f"The deployment strategy {chosen['strategy']} is not implemented in this sandbox.",
-        )
+    rolls = chosen["strategy"] == "ROLLING"
+    chosen.setdefault("bakeTimeInMinutes", 0 if rolls else stages.DEFAULT_BAKE_MINUTES)
+    if chosen["strategy"] == "ROLLING" and chosen.get("lifecycleHooks"):
+        raise invalid("Lifecycle hooks are not supported with the ROLLING deployment strategy.")
+    stages.check(chosen)
     if chosen["maximumPercent"] <= 0 or chosen["minimumHealthyPercent"] < 0:
         raise invalid("Deployment percentages must not be negative, and maximumPercent must be above 0.")
     if chosen["maximumPercent"] <= 100 and chosen["minimumHealthyPercent"] >= 100 and not daemon:

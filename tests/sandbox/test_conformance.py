@@ -37,7 +37,13 @@ def lived_in() -> tuple[Ecs, dict[str, str]]:
     ecs.define(family="job")
     ecs.serve(1, name="other", taskDefinition="job")
     ecs.advance(30)
+    pause = {"targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP"]}
+    ecs.serve(1, name="staged", deploymentConfiguration={"strategy": "CANARY", "lifecycleHooks": [pause]})
+    ecs.advance(5)
+    staged = ecs.history("staged")[0]
     return ecs, {
+        "staged": staged["serviceDeploymentArn"],
+        "hook": staged["lifecycleHookDetails"][0]["hookId"],
         "service": ecs.service()["serviceArn"],
         "task": ecs.tasks(serviceName="web")[0]["taskArn"],
         "instance": instance,
@@ -85,6 +91,7 @@ def calls(arns: dict[str, str]) -> dict[str, dict[str, Any]]:
         },
         "DescribeServiceRevisions": {"serviceRevisionArns": [arns["revision"]]},
         "StopServiceDeployment": {"serviceDeploymentArn": arns["deployment"]},
+        "ContinueServiceDeployment": {"serviceDeploymentArn": arns["staged"], "hookId": arns["hook"]},
         "RunTask": {**run, "count": 2, "tags": [{"key": "a", "value": "b"}]},
         "ListTasks": {**prod, "maxResults": 1},
         "DescribeTasks": {**prod, "tasks": [arns["task"], "0" * 32], "include": ["TAGS"]},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sandbox.ports import ApiError
-from tests.sandbox.ecs import ACCOUNT, BREAKER, DEV, NETWORK, REGION, TARGET_GROUP, Ecs
+from tests.sandbox.ecs import ACCOUNT, DEV, NETWORK, REGION, TARGET_GROUP, Ecs
 
 
 def test_a_new_service_reaches_its_desired_count_and_a_steady_state() -> None:
@@ -252,7 +252,8 @@ def test_protected_tasks_survive_scale_in_until_protection_ends() -> None:
     assert not any(item["protectionEnabled"] for item in states["protectedTasks"])
 
 
-def test_unimplemented_strategies_are_refused_rather_than_faked() -> None:
+@pytest.mark.parametrize("kind", ["CODE_DEPLOY", "EXTERNAL"])
+def test_other_deployment_controllers_are_refused_rather_than_faked(kind: str) -> None:
     with pytest.raises(ApiError) as error:
-        Ecs().serve(deploymentConfiguration={**BREAKER, "strategy": "BLUE_GREEN"})
+        Ecs().serve(deploymentController={"type": kind})
     assert error.value.code == "UnsupportedFeatureException"
