@@ -74,7 +74,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class PersonAdmin(LedgerAdmin, UserAdmin):
+class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
     """People who sign in here; what they may do is in the bindings."""
 
     fieldsets = [
@@ -100,6 +100,6 @@ def may_enter(request: HttpRequest) -> bool:
 
 
 # The site's own rule is is_staff, which nothing here grants.
-admin.site.has_permission = may_enter  # type: ignore[assignment,method-assign]
+admin.site.has_permission = may_enter  # type: ignore[method-assign]
 admin.site.site_header = "ecsconsole settings"
 admin.site.site_title = "ecsconsole settings"

@@ -54,7 +54,7 @@ class SessionLimitMiddleware:
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
     """Send strangers to the sign-in page; a fragment gets 401 and a redirect of the whole page."""
 
-    def handle_no_permission(
+    def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
         if request.headers.get("HX-Request") == "true":
@@ -62,7 +62,7 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
             response = HttpResponse(status=401)
             response["HX-Redirect"] = resolve_url(settings.LOGIN_URL) + ("?expired=1" if target else "")
             return response
-        return super().handle_no_permission(request, view_func)  # type: ignore[no-any-return]
+        return super().handle_no_permission(request, view_func)
 
 
 class AccessMiddleware:

@@ -10,7 +10,7 @@ from audit.models import AuditEntry
 OUTCOMES = [("ok", "ok"), ("refused", "refused"), ("failed", "failed")]
 
 
-class AuditFilter(django_filters.FilterSet):
+class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Who, what, where, when and how it ended."""
 
     q = django_filters.CharFilter(method="search", label="Text")

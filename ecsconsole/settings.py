@@ -32,7 +32,7 @@ def read_secret(name: str) -> str:
             return Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise ImproperlyConfigured(f"{name}_FILE={path} cannot be read: {error.strerror}") from error
-    return env.str(name, default="")
+    return str(env.str(name, default=""))
 
 
 def local_secret(folder: Path) -> str:

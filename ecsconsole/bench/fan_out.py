@@ -49,7 +49,8 @@ async def read_bus() -> None:
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
     position: Any = "$"
     while True:
-        for _, entries in await client.xread({KEY: position}, block=5000) or []:
+        answer: Any = await client.xread({KEY: position}, block=5000)
+        for _, entries in answer or []:
             for entry_id, _fields in entries:
                 position = entry_id
                 for queue in _queues:

@@ -74,10 +74,9 @@ def count_ecs_calls(world: BenchWorld) -> int:
 
 def change_some(count: int) -> None:
     """Change the desired count of some services behind the console's back."""
-    from clusters.queries import scope_of
-
     from aws.operator import Operator
     from clusters.models import Service
+    from clusters.queries import scope_of
 
     services = Service.objects.select_related("cluster__account").order_by("?")[:count]
     for service in services:
@@ -90,7 +89,6 @@ def change_some(count: int) -> None:
 def fetch_bare(world: BenchWorld, calls: int) -> None:
     """Fetch as many service descriptions with nothing but a socket and a JSON parser: the floor."""
     from clusters.models import Service
-    from sandbox.identity import HUB_ACCESS_KEY
     from sandbox.scenarios.fleet import ACCOUNT_ID
 
     connection = http.client.HTTPConnection("127.0.0.1", world.sandbox_port, timeout=30)
@@ -100,9 +98,9 @@ def fetch_bare(world: BenchWorld, calls: int) -> None:
     headers = {
         "X-Amz-Target": "AmazonEC2ContainerServiceV20141113.DescribeServices",
         "Content-Type": "application/x-amz-json-1.1",
-        "Authorization": f"AWS4-HMAC-SHA256 Credential={HUB_ACCESS_KEY}/20260101/us-east-1/ecs/aws4_request",
-        "X-Bench-Account": ACCOUNT_ID,
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT_ID}/20260101/us-east-1/ecs/aws4_request",
     }
+    # The sandbox takes an account's number as the access key of a user of that account.
     for _ in range(calls):
         connection.request("POST", "/", body, headers)
         orjson.loads(connection.getresponse().read())

@@ -68,10 +68,9 @@ def measure_running_console(world: BenchWorld, options: argparse.Namespace) -> d
 
 def time_changes(port: int) -> list[float]:
     """Change the desired count of a watched service again and again; return the seconds until its nudge."""
-    from clusters.queries import scope_of
-
     from aws.operator import Operator
     from clusters.models import Service
+    from clusters.queries import scope_of
 
     service = (
         Service.objects.select_related("cluster__account").filter(desired_count__gte=2).order_by("pk")[0]
