@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("clusters", "0002_service_newest_event_id_service_rollout_key_and_more"),
+        ("clusters", "0001_initial"),
     ]
 
     operations = [
