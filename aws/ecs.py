@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, TypeVar
+
+import botocore.session
 
 from aws.calls import in_batches, read, read_pages, side_by_side
 from aws.scope import Scope
@@ -144,3 +147,10 @@ def describe(
             for failure in answer.get("failures", [])
         ],
     )
+
+
+@cache
+def register_input_members() -> frozenset[str]:
+    """Return the members that RegisterTaskDefinition takes, as the SDK's own model knows them."""
+    model = botocore.session.get_session().get_service_model("ecs")
+    return frozenset(model.operation_model("RegisterTaskDefinition").input_shape.members)

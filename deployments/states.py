@@ -55,7 +55,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
         {State.SUCCEEDED, State.FAILED, State.ROLLING_BACK, State.ROLLED_BACK, State.NEEDS_ATTENTION}
     ),
     State.ROLLING_BACK: frozenset({State.ROLLED_BACK, State.FAILED, State.NEEDS_ATTENTION}),
-    State.NEEDS_ATTENTION: frozenset({State.SUCCEEDED, State.FAILED, State.ROLLED_BACK, State.CANCELLED}),
+    # A rollout that takes too long is still there to be rolled back.
+    State.NEEDS_ATTENTION: frozenset(
+        {State.SUCCEEDED, State.FAILED, State.ROLLING_BACK, State.ROLLED_BACK, State.CANCELLED}
+    ),
 }
 ACTIVE = frozenset(TRANSITIONS)
 TERMINAL = frozenset(set(State) - ACTIVE)

@@ -7,120 +7,291 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('clusters', '0001_initial'),
+        ("clusters", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Change',
+            name="Change",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('deploy', 'Deploy'), ('restart', 'Restart'), ('scale', 'Scale'), ('rollback', 'Roll back'), ('stop_task', 'Stop task')], max_length=16)),
-                ('title', models.CharField(help_text='One line: verb, service, version.', max_length=200)),
-                ('spec', models.JSONField(help_text='What was asked; plain values of variables are sealed.')),
-                ('spec_sha256', models.CharField(max_length=64)),
-                ('base', models.JSONField(default=dict, help_text='What the fingerprint covers, readable, to say what moved.')),
-                ('base_fingerprint', models.CharField(max_length=64)),
-                ('plan', models.JSONField(default=dict, help_text='The plan that the requester saw.')),
-                ('state', models.CharField(choices=[('awaiting_approval', 'Awaiting approval'), ('queued', 'Queued'), ('running', 'Running'), ('rolling_back', 'Rolling back'), ('needs_attention', 'Needs attention'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('rolled_back', 'Rolled back'), ('rejected', 'Rejected'), ('cancelled', 'Cancelled'), ('expired', 'Expired'), ('stale', 'Stale')], max_length=20)),
-                ('version', models.PositiveIntegerField(default=0, help_text='Counts transitions; half of the compare-and-set.')),
-                ('outcome', models.TextField(blank=True, help_text="How it ended, in a sentence, ECS's words quoted.")),
-                ('reason', models.TextField(blank=True)),
-                ('ticket', models.CharField(blank=True, max_length=64)),
-                ('needs_approval', models.BooleanField(default=False)),
-                ('step', models.CharField(default='start', max_length=32)),
-                ('progress', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('dispatched_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('next_wake_at', models.DateTimeField(blank=True, null=True)),
-                ('deadline_at', models.DateTimeField(blank=True, null=True)),
-                ('lease_holder', models.CharField(blank=True, max_length=80)),
-                ('lease_fence', models.PositiveBigIntegerField(default=0)),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('requester', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='changes', to=settings.AUTH_USER_MODEL)),
-                ('rollback_requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('service', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='changes', to='clusters.service')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("deploy", "Deploy"),
+                            ("restart", "Restart"),
+                            ("scale", "Scale"),
+                            ("rollback", "Roll back"),
+                            ("stop_task", "Stop task"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("title", models.CharField(help_text="One line: verb, service, version.", max_length=200)),
+                ("spec", models.JSONField(help_text="What was asked; plain values of variables are sealed.")),
+                ("spec_sha256", models.CharField(max_length=64)),
+                (
+                    "base",
+                    models.JSONField(
+                        default=dict, help_text="What the fingerprint covers, readable, to say what moved."
+                    ),
+                ),
+                ("base_fingerprint", models.CharField(max_length=64)),
+                ("plan", models.JSONField(default=dict, help_text="The plan that the requester saw.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("awaiting_approval", "Awaiting approval"),
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("rolling_back", "Rolling back"),
+                            ("needs_attention", "Needs attention"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("rolled_back", "Rolled back"),
+                            ("rejected", "Rejected"),
+                            ("cancelled", "Cancelled"),
+                            ("expired", "Expired"),
+                            ("stale", "Stale"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "version",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Counts transitions; half of the compare-and-set."
+                    ),
+                ),
+                (
+                    "outcome",
+                    models.TextField(
+                        blank=True, help_text="How it ended, in a sentence, ECS's words quoted."
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("ticket", models.CharField(blank=True, max_length=64)),
+                ("needs_approval", models.BooleanField(default=False)),
+                ("step", models.CharField(default="start", max_length=32)),
+                ("progress", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("dispatched_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("next_wake_at", models.DateTimeField(blank=True, null=True)),
+                ("deadline_at", models.DateTimeField(blank=True, null=True)),
+                ("lease_holder", models.CharField(blank=True, max_length=80)),
+                ("lease_fence", models.PositiveBigIntegerField(default=0)),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "requester",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="changes",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "rollback_requested_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="changes",
+                        to="clusters.service",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('step', models.CharField(max_length=32)),
-                ('number', models.PositiveIntegerField()),
-                ('action', models.CharField(help_text='ecs:UpdateService and the like.', max_length=80)),
-                ('request', models.JSONField(default=dict, help_text='Parameters as sent, values masked.')),
-                ('fence', models.PositiveBigIntegerField()),
-                ('intent_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(choices=[('open', 'Open'), ('ok', 'Answered'), ('error', 'Refused'), ('unknown', 'Unknown')], default='open', max_length=8)),
-                ('response', models.JSONField(default=dict, help_text='The ids that matter from the answer.')),
-                ('request_id', models.CharField(blank=True, max_length=80)),
-                ('error_code', models.CharField(blank=True, max_length=120)),
-                ('error_message', models.TextField(blank=True)),
-                ('change', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='deployments.change')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("step", models.CharField(max_length=32)),
+                ("number", models.PositiveIntegerField()),
+                ("action", models.CharField(help_text="ecs:UpdateService and the like.", max_length=80)),
+                ("request", models.JSONField(default=dict, help_text="Parameters as sent, values masked.")),
+                ("fence", models.PositiveBigIntegerField()),
+                ("intent_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("ok", "Answered"),
+                            ("error", "Refused"),
+                            ("unknown", "Unknown"),
+                        ],
+                        default="open",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "response",
+                    models.JSONField(default=dict, help_text="The ids that matter from the answer."),
+                ),
+                ("request_id", models.CharField(blank=True, max_length=80)),
+                ("error_code", models.CharField(blank=True, max_length=120)),
+                ("error_message", models.TextField(blank=True)),
+                (
+                    "change",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempts",
+                        to="deployments.change",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='Approval',
+            name="Approval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('spec_sha256', models.CharField(max_length=64)),
-                ('base_fingerprint', models.CharField(max_length=64)),
-                ('decision', models.CharField(choices=[('approve', 'Approved'), ('reject', 'Rejected')], max_length=8)),
-                ('comment', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('expires_at', models.DateTimeField()),
-                ('consumed_at', models.DateTimeField(null=True)),
-                ('voided_at', models.DateTimeField(null=True)),
-                ('approver', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='approvals', to=settings.AUTH_USER_MODEL)),
-                ('change', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='approvals', to='deployments.change')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("spec_sha256", models.CharField(max_length=64)),
+                ("base_fingerprint", models.CharField(max_length=64)),
+                (
+                    "decision",
+                    models.CharField(choices=[("approve", "Approved"), ("reject", "Rejected")], max_length=8),
+                ),
+                ("comment", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("expires_at", models.DateTimeField()),
+                ("consumed_at", models.DateTimeField(null=True)),
+                ("voided_at", models.DateTimeField(null=True)),
+                (
+                    "approver",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="approvals",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "change",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="approvals",
+                        to="deployments.change",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='Transition',
+            name="Transition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('from_state', models.CharField(blank=True, max_length=20)),
-                ('to_state', models.CharField(choices=[('awaiting_approval', 'Awaiting approval'), ('queued', 'Queued'), ('running', 'Running'), ('rolling_back', 'Rolling back'), ('needs_attention', 'Needs attention'), ('succeeded', 'Succeeded'), ('failed', 'Failed'), ('rolled_back', 'Rolled back'), ('rejected', 'Rejected'), ('cancelled', 'Cancelled'), ('expired', 'Expired'), ('stale', 'Stale')], max_length=20)),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('actor', models.CharField(help_text='User name, or system.', max_length=150)),
-                ('note', models.TextField(blank=True)),
-                ('change', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='transitions', to='deployments.change')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("from_state", models.CharField(blank=True, max_length=20)),
+                (
+                    "to_state",
+                    models.CharField(
+                        choices=[
+                            ("awaiting_approval", "Awaiting approval"),
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("rolling_back", "Rolling back"),
+                            ("needs_attention", "Needs attention"),
+                            ("succeeded", "Succeeded"),
+                            ("failed", "Failed"),
+                            ("rolled_back", "Rolled back"),
+                            ("rejected", "Rejected"),
+                            ("cancelled", "Cancelled"),
+                            ("expired", "Expired"),
+                            ("stale", "Stale"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("actor", models.CharField(help_text="User name, or system.", max_length=150)),
+                ("note", models.TextField(blank=True)),
+                (
+                    "change",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="transitions",
+                        to="deployments.change",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.AddIndex(
-            model_name='change',
-            index=models.Index(condition=models.Q(('next_wake_at__isnull', False)), fields=['next_wake_at'], name='change_due'),
+            model_name="change",
+            index=models.Index(
+                condition=models.Q(("next_wake_at__isnull", False)),
+                fields=["next_wake_at"],
+                name="change_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='change',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['awaiting_approval', 'needs_attention', 'queued', 'rolling_back', 'running']), models.Q(('kind', 'stop_task'), _negated=True)), fields=('service',), name='one_active_change_per_service'),
+            model_name="change",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        ["awaiting_approval", "needs_attention", "queued", "rolling_back", "running"],
+                    ),
+                    models.Q(("kind", "stop_task"), _negated=True),
+                ),
+                fields=("service",),
+                name="one_active_change_per_service",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('change', 'step', 'number'), name='one_attempt_per_step_and_number'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(
+                fields=("change", "step", "number"), name="one_attempt_per_step_and_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.UniqueConstraint(fields=('change', 'approver'), name='one_decision_per_approver'),
+            model_name="approval",
+            constraint=models.UniqueConstraint(
+                fields=("change", "approver"), name="one_decision_per_approver"
+            ),
         ),
     ]

@@ -1,0 +1,217 @@
+"""Waking a change: under a lease, one step, and when to come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from access.queries import access_for
+from aws.errors import AwsError
+from clusters.actions import request_refresh
+from clusters.models import Service
+from clusters.service_view import primary_of
+from deployments import leases, machine
+from deployments.approvals import valid_approval, void_approvals
+from deployments.errors import ChangeRefused, LostRace
+from deployments.fingerprint import sha256_of, what_moved
+from deployments.gateway import AwsGateway, Gateway
+from deployments.leases import Lease
+from deployments.models import Approval, Change
+from deployments.nudges import nudge
+from deployments.running import PAUSE, RARELY, Next, Run
+from deployments.states import ACTIVE, TERMINAL, State
+from deployments.verbs import verb_for
+
+logger = structlog.get_logger(__name__)
+
+Connect = Callable[[Service, Change], Gateway]
+
+
+def wake(change_id: int, *, now: datetime, connect: Connect = AwsGateway) -> None:
+    """Move a change one step if it is due; called twice or too early it does nothing."""
+    due = Change.objects.filter(pk=change_id, state__in=ACTIVE, next_wake_at__lte=now)
+    if not due.exists():
+        return
+    lease = leases.take(change_id, now)
+    if lease is None:
+        return
+    try:
+        step(change_id, lease, now, connect)
+    except LostRace as lost:
+        # Somebody else moved it meanwhile: what they did stands, and they have set the next wake-up.
+        logger.info("change_lost_race", change_id=change_id, text=str(lost))
+    finally:
+        leases.release(lease)
+
+
+def step(change_id: int, lease: Lease, now: datetime, connect: Connect) -> None:
+    """Make one step of a change whose lease is held."""
+    change = Change.objects.select_related("service__cluster__account", "requester").get(pk=change_id)
+    run = Run(change, connect(change.service, change), lease, now)
+    try:
+        answer = out_of_time(run) or decide(run)
+    except LostRace:
+        raise
+    except ChangeRefused as refused:
+        answer = Next(State.FAILED, f"{refused.sentence} {refused.advice}".strip())
+    except AwsError as error:
+        # Reading failed; what ECS does goes on meanwhile, so this says nothing about the outcome.
+        answer = Next(wake_in=PAUSE, progress={"trouble": f"{error} {error.hint}"})
+    except Exception as fault:
+        # A fault of ours: in the log with its traceback, on the change in a sentence; the deadline brings a person.
+        logger.exception("change_step_failed", change_id=change_id)
+        text = f"A fault of the console itself stopped this step ({type(fault).__name__}); its log has the details."
+        answer = Next(wake_in=RARELY, progress={"trouble": text})
+    else:
+        answer = clear_trouble(run, answer)
+    apply(run, overdue(run, answer))
+
+
+def decide(run: Run) -> Next:
+    """Return what is to become of a change in its present state."""
+    if run.change.state == State.AWAITING_APPROVAL:
+        return await_approval(run)
+    if run.change.state == State.QUEUED:
+        return begin(run)
+    return verb_for(run.change.kind).step(run)
+
+
+def await_approval(run: Run) -> Next:
+    """Look, without AWS, whether what awaits approval still stands on its base."""
+    change = run.change
+    base = verb_for(change.kind).base(change.service.facts, change.spec)
+    if sha256_of(base) != change.base_fingerprint:
+        return Next(State.STALE, f"{what_moved(change.base, base)} Ask for the change again.")
+    return Next(wake_in=RARELY)
+
+
+def begin(run: Run) -> Next:
+    """Check rights, approval and base again, and start; nothing that was true earlier is taken for granted."""
+    change, verb = run.change, verb_for(run.change.kind)
+    decision = access_for(change.requester).can(verb.permission, change.access_resource)
+    if not decision:
+        return Next(
+            State.CANCELLED, f"{change.requester.get_username()} lost the right to do this: {decision.reason}"
+        )
+    approval = valid_approval(change, run.now) if change.needs_approval else None
+    if change.needs_approval and approval is None:
+        text = "No approval counts any more: it expired, was voided, or its giver lost the right to approve."
+        return Next(State.CANCELLED, text)
+    service = run.gateway.service()
+    base = verb.base(service, change.spec)
+    if sha256_of(base) != change.base_fingerprint:
+        return Next(
+            State.STALE, f"{what_moved(change.base, base)} Nothing was done; ask for the change again."
+        )
+    primary = primary_of(service)
+    run.remember(
+        previous_deployment_id=primary.get("id", ""),
+        previous_task_definition_arn=primary.get("taskDefinition", ""),
+        previous_service_deployment_arn=service.get("currentServiceDeployment", ""),
+    )
+    start(run, approval, verb.deadline)
+    return verb.step(run)
+
+
+def start(run: Run, approval: Approval | None, limit: timedelta) -> None:
+    """Move to running and use the approval up, in one transaction."""
+    with transaction.atomic():
+        machine.move(
+            run.change,
+            State.RUNNING,
+            actor=machine.SYSTEM,
+            note=f"Approved by {approval.approver.get_username()}." if approval else "",
+            now=run.now,
+            fence=run.lease.fence,
+            dispatched_at=run.now,
+            # The lease ends before this: should this worker die, the sweeper comes back.
+            next_wake_at=run.now,
+            deadline_at=run.now + limit,
+        )
+        if approval is not None:
+            used = Approval.objects.filter(pk=approval.pk, consumed_at=None, voided_at=None)
+            if used.update(consumed_at=run.now) != 1:
+                raise LostRace(run.change)
+
+
+def clear_trouble(run: Run, answer: Next) -> Next:
+    """Forget an error of reading once a step went through."""
+    if "trouble" not in run.progress or "trouble" in answer.progress:
+        return answer
+    return Next(answer.to, answer.note, answer.wake_in, answer.step, {**answer.progress, "trouble": ""})
+
+
+def out_of_time(run: Run) -> Next | None:
+    """End what has not begun in time; it is no longer what its requester had in mind."""
+    change = run.change
+    if change.deadline_at is None or run.now < change.deadline_at:
+        return None
+    if change.state == State.AWAITING_APPROVAL:
+        return Next(State.EXPIRED, "Nobody decided on it in time.")
+    if change.state == State.QUEUED:
+        return Next(State.EXPIRED, f"It could not begin in time. {run.progress.get('trouble', '')}".strip())
+    return None
+
+
+def overdue(run: Run, answer: Next) -> Next:
+    """Turn an open answer after the deadline into what it means: never a failure, always with what is known."""
+    change = run.change
+    if answer.to is not None or change.deadline_at is None or run.now < change.deadline_at:
+        return answer
+    rollout = answer.progress.get("rollout") or run.progress.get("rollout") or {}
+    known = (rollout.get("waiting_for") or {}).get("sentence", "")
+    trouble = answer.progress.get("trouble", "")
+    minutes = int((run.now - (change.dispatched_at or run.now)).total_seconds() // 60)
+    text = f"Not finished after {minutes} min. {known or trouble or answer.note}".strip()
+    return Next(State.NEEDS_ATTENTION, text, RARELY, answer.step, answer.progress)
+
+
+def apply(run: Run, answer: Next) -> None:
+    """Write the answer down: a move, or the next wake-up."""
+    change = run.change
+    if answer.to is None:
+        rest(run, answer)
+        return
+    fields: dict[str, Any] = {
+        "progress": {**run.progress, **answer.progress},
+        "step": answer.step or change.step,
+    }
+    if answer.to not in TERMINAL:
+        fields["next_wake_at"] = run.now + timedelta(seconds=answer.wake_in)
+    if answer.to == State.ROLLING_BACK:
+        fields["deadline_at"] = run.now + verb_for(change.kind).deadline
+    if answer.to == State.NEEDS_ATTENTION:
+        fields |= {"outcome": answer.note, "deadline_at": None}
+    with transaction.atomic():
+        machine.move(
+            change,
+            answer.to,
+            actor=machine.SYSTEM,
+            note=answer.note,
+            now=run.now,
+            fence=run.lease.fence,
+            **fields,
+        )
+        if answer.to in TERMINAL:
+            void_approvals(change, run.now)
+    request_refresh(change.service)
+
+
+def rest(run: Run, answer: Next) -> None:
+    """Store where it stands and when to come back; watchers are told only when something moved."""
+    change = run.change
+    progress = {**run.progress, **answer.progress}
+    step = answer.step or change.step
+    rows = Change.objects.filter(pk=change.pk, version=change.version, lease_fence=run.lease.fence)
+    with transaction.atomic():
+        moved = progress != change.progress or step != change.step
+        wake_at = run.now + timedelta(seconds=answer.wake_in)
+        if rows.update(progress=progress, step=step, next_wake_at=wake_at) != 1:
+            # A person moved it during the step; their wake-up stands.
+            raise LostRace(change)
+        if moved:
+            nudge(change)

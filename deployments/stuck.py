@@ -1,0 +1,124 @@
+"""Why a rollout does not end: named from what ECS says, never guessed from the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from clusters.service_view import deployments_of, primary_of
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The service, our deployment of it, its service deployment, and the events since it began, newest first."""
+
+    service: Facts
+    mine: Facts
+    entry: Facts
+    events: tuple[str, ...]
+
+    def said(self, text: str) -> str:
+        """Return the newest event that contains a text, else an empty one."""
+        return next((event for event in self.events if text in event), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A reason by its id, and as a sentence that quotes ECS where ECS said it."""
+
+    id: str
+    sentence: str
+
+
+def scene_of(service: Facts, entry: Facts | None, deployment_id: str, since: datetime | None) -> Scene:
+    mine = next((item for item in deployments_of(service) if item.get("id") == deployment_id), {})
+    return Scene(service, mine or primary_of(service), entry or {}, tuple(events_since(service, since)))
+
+
+def events_since(service: Facts, since: datetime | None) -> Iterable[str]:
+    for event in service.get("events") or []:
+        at = event.get("createdAt")
+        if since is None or (isinstance(at, datetime) and at >= since):
+            yield str(event.get("message", ""))
+
+
+def paused(scene: Scene) -> str:
+    hooks = scene.entry.get("lifecycleHookDetails") or []
+    waiting = any(hook.get("status") == "AWAITING_ACTION" for hook in hooks)
+    return "A lifecycle hook has paused the deployment until someone continues it." if waiting else ""
+
+
+def deadlock(scene: Scene) -> str:
+    event = scene.said("because of the service deployment configuration")
+    return f"The bounds leave ECS no task that it may stop or start: “{event}”" if event else ""
+
+
+def placement(scene: Scene) -> str:
+    event = scene.said("was unable to place a task")
+    return f"ECS finds no place for a task: “{event}”" if event else ""
+
+
+def cannot_start(scene: Scene) -> str:
+    event = scene.said("unable to consistently start tasks")
+    failed = int(scene.mine.get("failedTasks") or 0)
+    if event:
+        return f"Tasks keep failing and ECS starts them ever more slowly: “{event}”"
+    return f"{failed} tasks of the new deployment have failed in a row." if failed >= 2 else ""
+
+
+def health(scene: Scene) -> str:
+    for text in ("is unhealthy in (target-group", "health checks", "due to an unhealthy status"):
+        if event := scene.said(text):
+            return f"New tasks fail their health checks: “{event}”"
+    return ""
+
+
+def protected(scene: Scene) -> str:
+    event = scene.said("under protection")
+    return f"Protected tasks keep the old deployment alive: “{event}”" if event else ""
+
+
+def drain(scene: Scene) -> str:
+    wanted = int(scene.mine.get("desiredCount") or 0)
+    if int(scene.mine.get("runningCount") or 0) < wanted:
+        return ""
+    others = [item for item in deployments_of(scene.service) if item.get("id") != scene.mine.get("id")]
+    left = sum(int(item.get("runningCount") or 0) for item in others)
+    return f"All new tasks run; {left} old ones still drain their connections." if left else ""
+
+
+def baking(scene: Scene) -> str:
+    is_baking = scene.entry.get("lifecycleStage") == "BAKE_TIME"
+    return "The new revision takes all traffic and bakes." if is_baking else ""
+
+
+def starting(scene: Scene) -> str:
+    pending = int(scene.mine.get("pendingCount") or 0)
+    return f"{pending} new tasks are PENDING and have not reached RUNNING." if pending else ""
+
+
+# The first that matches wins: what a person can act upon comes before what passes by itself.
+RULES: tuple[tuple[str, Callable[[Scene], str]], ...] = (
+    ("paused_hook", paused),
+    ("min_max_deadlock", deadlock),
+    ("placement", placement),
+    ("cannot_start_tasks", cannot_start),
+    ("health_checks", health),
+    ("protected_tasks", protected),
+    ("drain", drain),
+    ("bake_time", baking),
+    ("starting", starting),
+)
+UNKNOWN = Stuck("unknown", "ECS gives no reason: it still says that the deployment is in progress.")
+
+
+def why_stuck(scene: Scene) -> Stuck:
+    """Return the first rule that matches the scene, `UNKNOWN` when none does."""
+    for name, rule in RULES:
+        if sentence := rule(scene):
+            return Stuck(name, sentence)
+    return UNKNOWN

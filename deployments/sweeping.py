@@ -1,0 +1,26 @@
+"""The sweeper: finds what is due in the database, so that no lost message loses a change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q
+
+from deployments.models import Change
+from deployments.states import ACTIVE
+from deployments.waking import enqueue
+
+# More would flood the queue after a long outage; the rest follows two seconds later.
+MOST = 200
+
+
+def due(now: datetime) -> list[int]:
+    """Return the changes that are due and under nobody's lease, the longest waiting first."""
+    free = Q(lease_expires_at=None) | Q(lease_expires_at__lte=now)
+    rows = Change.objects.filter(free, state__in=ACTIVE, next_wake_at__lte=now)
+    return list(rows.order_by("next_wake_at").values_list("pk", flat=True)[:MOST])
+
+
+def sweep(*, now: datetime) -> int:
+    """Wake all that is due; approvals and queues run out, and bases are compared, in the same step as all else."""
+    return sum(enqueue(change_id) for change_id in due(now))

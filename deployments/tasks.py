@@ -1,0 +1,20 @@
+"""Doorways for Celery."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils import timezone
+
+from deployments import dispatch, sweeping
+
+
+@shared_task(name="deployments.tasks.wake")
+def wake(change_id: int) -> None:
+    """Move a change one step."""
+    dispatch.wake(change_id, now=timezone.now())
+
+
+@shared_task(name="deployments.tasks.sweep")
+def sweep() -> None:
+    """Wake every change that is due, whatever became of its message."""
+    sweeping.sweep(now=timezone.now())

@@ -1,0 +1,148 @@
+"""What the verbs share that begin a service deployment: one UpdateService, then watching, or the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from aws.errors import AwsConflict
+from clusters.service_view import deployments_of, primary_of
+from deployments import attempts, observe
+from deployments.attempts import Call
+from deployments.models import Attempt
+from deployments.running import RARELY, Next, Run
+from deployments.states import State
+
+Document = dict[str, Any]
+UPDATE, STOP, WATCH = "update", "stop", "watch"
+DEADLINE = timedelta(minutes=30)
+# How far ECS's clock may be behind ours when we ask whether a deployment is younger than our intent.
+CLOCK_SKEW = timedelta(minutes=1)
+
+
+def ids_of(service: Mapping[str, Any], deployment: Mapping[str, Any]) -> Document:
+    """Return what identifies our deployment among the service's."""
+    return {
+        "deployment_id": deployment.get("id", ""),
+        "task_definition_arn": deployment.get("taskDefinition", ""),
+        "deployment_created_at": deployment["createdAt"].isoformat(),
+    }
+
+
+def update_call(
+    run: Run, params: Document, matches: Callable[[Mapping[str, Any]], bool], *, repeatable: bool
+) -> Call:
+    """Return the one UpdateService of a rollout; `matches` tells whether a deployment may be what it began."""
+    previous = run.progress["previous_deployment_id"]
+
+    def pick(answer: Document) -> Document:
+        primary = primary_of(answer["service"])
+        return {} if primary.get("id") == previous else ids_of(answer["service"], primary)
+
+    def look(attempt: Attempt) -> Document | None:
+        service = run.gateway.service()
+        since = attempt.intent_at - CLOCK_SKEW
+        for item in deployments_of(service):
+            if item.get("id") != previous and item["createdAt"] >= since and matches(item):
+                return ids_of(service, item)
+        return None
+
+    full = {"cluster": run.service.cluster.name, "service": run.service.name, **params}
+    return Call(UPDATE, "ecs:UpdateService", full, full, pick, look, repeatable=repeatable)
+
+
+def roll_out(run: Run, call: Call) -> Next:
+    """Make the update unless it was made, then watch it."""
+    attempt = attempts.once(run, call)
+    if isinstance(attempt, Next):
+        return attempt
+    if not attempt.response.get("deployment_id"):
+        return Next(State.FAILED, "ECS accepted the call and began no deployment: nothing was deployed.")
+    adopt(run, attempt)
+    return watch(run)
+
+
+def adopt(run: Run, attempt: Attempt) -> None:
+    """Take the ids of our deployment from the attempt into the progress."""
+    run.remember(
+        **{
+            key: attempt.response[key]
+            for key in ("deployment_id", "task_definition_arn", "deployment_created_at")
+        }
+    )
+
+
+def watch(run: Run) -> Next:
+    """Look once and say how it stands."""
+    sight = observe.look(run)
+    verdict = observe.judge(sight)
+    standing = observe.describe_progress(sight)
+    if verdict is None or verdict.to == run.change.state:
+        return Next(step=WATCH, progress={"rollout": standing}, wake_in=pace(run))
+    return Next(verdict.to, verdict.note, step=WATCH, progress={"rollout": standing})
+
+
+def pace(run: Run) -> float:
+    return Next().wake_in if run.may_act else RARELY
+
+
+def undo(run: Run, call: Call | None) -> Next:
+    """Carry out a person's wish to roll back what is running: stop our service deployment by rolling it back."""
+    update = attempts.latest(run.change, UPDATE)
+    if update is None or call is None or update.outcome == Attempt.Outcome.ERROR:
+        return Next(State.ROLLED_BACK, "UpdateService had not taken effect; the service was never changed.")
+    settled = settle_update(run, call, update)
+    if settled is not None:
+        return settled
+    entry = observe.find_entry(run)
+    if entry.get("status") in observe.IN_FLIGHT and entry.get("status") not in observe.ROLLING_BACK:
+        stopped = attempts.once(run, stop_call(run, entry["serviceDeploymentArn"]))
+        return stopped if isinstance(stopped, Next) else Next(step=STOP)
+    return too_late(run) or watch(run)
+
+
+def settle_update(run: Run, call: Call, update: Attempt) -> Next | None:
+    """Find out about an update without an answer before stopping what it may have begun; None when it did."""
+    if attempts.is_unsettled(update):
+        unrepeatable = Call(
+            call.step, call.action, call.params, call.shown, call.pick, call.look, repeatable=False
+        )
+        answer = attempts.settle(run, unrepeatable, update)
+        if isinstance(answer, Next):
+            return answer
+        update = answer
+    if not update.response.get("deployment_id"):
+        return Next(State.ROLLED_BACK, "ECS had begun no deployment; the service was never changed.")
+    adopt(run, update)
+    return None
+
+
+def too_late(run: Run) -> Next | None:
+    """Say that the deployment ended before the wish to roll it back reached it; what ECS says then decides."""
+    verdict = observe.judge(observe.look(run))
+    if verdict is not None and verdict.to == State.SUCCEEDED and run.change.state == State.ROLLING_BACK:
+        text = "ECS had completed the deployment before the rollback reached it. Roll back with a new change."
+        return Next(State.NEEDS_ATTENTION, text, wake_in=0)
+    return None
+
+
+def stop_call(run: Run, arn: str) -> Call:
+    """Return the call that stops a service deployment in flight and returns to the one before it."""
+    params = {"serviceDeploymentArn": arn, "stopType": "ROLLBACK"}
+
+    def look(attempt: Attempt) -> Document | None:
+        entry = run.gateway.service_deployment(arn)
+        is_stopping = entry.get("status") not in ("PENDING", "IN_PROGRESS")
+        return {"service_deployment_arn": arn, "status": entry.get("status", "")} if is_stopping else None
+
+    return Call(
+        STOP,
+        "ecs:StopServiceDeployment",
+        params,
+        params,
+        lambda answer: {"service_deployment_arn": answer.get("serviceDeploymentArn", arn)},
+        look,
+        # It ended by itself in the meantime: its end is what counts.
+        tolerated=(AwsConflict,),
+    )
