@@ -153,4 +153,5 @@ def describe(
 def register_input_members() -> frozenset[str]:
     """Return the members that RegisterTaskDefinition takes, as the SDK's own model knows them."""
     model = botocore.session.get_session().get_service_model("ecs")
-    return frozenset(model.operation_model("RegisterTaskDefinition").input_shape.members)
+    shape = model.operation_model("RegisterTaskDefinition").input_shape
+    return frozenset(shape.members if shape else ())

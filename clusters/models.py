@@ -165,6 +165,13 @@ class Service(Observed):
     # Pages ask for a service to be read often for a while; rollouts and mismatches do so by themselves.
     hot_until = models.DateTimeField(null=True, blank=True)
     described_at = models.DateTimeField(null=True, blank=True)
+    short_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when fewer tasks run than are desired."
+    )
+    # What was taken over already: events up to this one, and deployments as of this state of the rollout.
+    newest_event_id = models.CharField(max_length=64, blank=True)
+    rollout_key = models.CharField(max_length=32, blank=True)
+    rollout_read = models.CharField(max_length=32, blank=True)
     # A failed rollout stays red until someone says that they have seen it, or the next one succeeds.
     acknowledged_deployment = models.CharField(max_length=255, blank=True)
     # The row of the fleet page, drawn once when the state changes: a thousand services are one join, not templates.

@@ -1,0 +1,107 @@
+"""Keeps secrets of task definitions out of the inventory; what is left tells whether a value changed, not what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+
+SECRET_NAME = re.compile(
+    r"(secret|token|passw|pwd|credential|private|api[-_]?key|access[-_]?key|auth|dsn|signing|license[-_]?key)",
+    re.IGNORECASE,
+)
+# user:password@ in an address; only the password is hidden.
+IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+# Long-term and temporary access keys, private keys and tokens that say by their form what they are.
+SECRET_FORM = re.compile(
+    r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
+    r"|\bsk_(live|test)_[A-Za-z0-9]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
+)
+ASSIGNMENT = re.compile(r"(?P<name>[\w.-]+)(?P<sign>[=:]\s*)(?P<value>[^\s'\"]+)")
+OPTION = re.compile(r"--?[\w.-]+")
+NAMED_VALUES = frozenset({"options", "dockerLabels", "driverOpts", "labels"})
+COMMANDS = frozenset({"command", "entryPoint"})
+
+
+@lru_cache(maxsize=4)
+def derived_key(secret: str) -> bytes:
+    """Return the key of the fingerprints; another use of SECRET_KEY must not share it."""
+    return hashlib.blake2b(secret.encode(), person=b"ecs.fingerprint").digest()
+
+
+def fingerprint(value: str) -> str:
+    """Return eight characters that are equal for equal values and, without our key, say nothing about them."""
+    return hmac.new(derived_key(settings.SECRET_KEY), value.encode(), hashlib.sha256).hexdigest()[:8]
+
+
+def mask_definition(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task definition without environment values and without values that look secret."""
+    masked: dict[str, Any] = mask(definition)
+    return masked
+
+
+def mask(value: Any) -> Any:
+    """Return facts without environment values, wherever they are; what is masked already stays as it is."""
+    if isinstance(value, Mapping):
+        return {key: mask_member(str(key), member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [mask(item) for item in value]
+    return value
+
+
+def mask_member(key: str, value: Any) -> Any:
+    """Mask one member by what its key says that it holds."""
+    if key == "environment" and isinstance(value, list):
+        return [mask_variable(item) for item in value]
+    if key in COMMANDS and isinstance(value, list):
+        return mask_words([str(word) for word in value])
+    if key in NAMED_VALUES and isinstance(value, Mapping):
+        return {name: mask_named(str(name), str(text)) for name, text in value.items()}
+    return mask(value)
+
+
+def mask_variable(item: Any) -> Any:
+    """Replace a variable's value by its fingerprint and length."""
+    if not isinstance(item, Mapping) or "value" not in item:
+        return item
+    value = str(item["value"])
+    return {"name": item.get("name", ""), "fingerprint": fingerprint(value), "length": len(value)}
+
+
+def hidden(value: str) -> str:
+    """Return what stands in place of a secret in a text."""
+    return value if value.startswith("masked:") else f"masked:{fingerprint(value)}"
+
+
+def mask_named(name: str, value: str) -> str:
+    """Hide a value whose name or form says that it is a secret."""
+    return hidden(value) if SECRET_NAME.search(name) else mask_text(value)
+
+
+def mask_text(text: str) -> str:
+    """Hide passwords in addresses, assignments to secret names, and tokens that show by their form."""
+    text = IN_ADDRESS.sub(lambda match: f"{match[1]}:{hidden(match[2])}@", text)
+    text = ASSIGNMENT.sub(mask_assignment, text)
+    return SECRET_FORM.sub(lambda match: hidden(match[0]), text)
+
+
+def mask_assignment(match: re.Match[str]) -> str:
+    if not SECRET_NAME.search(match["name"]):
+        return match[0]
+    return f"{match['name']}{match['sign']}{hidden(match['value'])}"
+
+
+def mask_words(words: list[str]) -> list[str]:
+    """Hide secrets of a command line; `--password` hides the word after it."""
+    masked: list[str] = []
+    follows_secret = False
+    for word in words:
+        is_option = OPTION.fullmatch(word) is not None
+        masked.append(hidden(word) if follows_secret and not is_option else mask_text(word))
+        follows_secret = is_option and SECRET_NAME.search(word) is not None
+    return masked

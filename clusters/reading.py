@@ -1,0 +1,358 @@
+"""Reads one account in one region and stores what differs: a walk of everything, or a round of what is due.
+
+Calls are made outside of transactions; each store is one short transaction under the lease's fence.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+
+from aws import ecs
+from aws.calls import side_by_side
+from aws.errors import AwsCredentials, AwsError, AwsNotFound, AwsRefused, AwsThrottled, AwsUnreachable
+from aws.scope import Scope
+from clusters import rollouts, snapshots
+from clusters.changes import Changes
+from clusters.derive import derive
+from clusters.models import Cluster, PollTarget, Service, ServiceDeployment, Task
+from clusters.poll_lease import Lease
+from clusters.schedule import Candidate, pick
+
+logger = structlog.get_logger(__name__)
+
+# How much is read in one round beside the counts; the rest follows in the next, so that no round takes long.
+TASKS_READ_FOR = 12
+DEPLOYMENTS_READ_FOR = 40
+DEFINITIONS_READ = 40
+# The newest page of deployments; older ones were there before the console, and ECS keeps them for 90 days.
+DEPLOYMENTS_LISTED = 20
+# These fail for the whole region, so after the second time the others are not tried in vain.
+REGION_WIDE = (AwsCredentials, AwsUnreachable, AwsThrottled)
+
+
+class Reader:
+    """One read of one target; `problems` are the errors that concerned a part of it."""
+
+    def __init__(self, target: PollTarget, scope: Scope, lease: Lease) -> None:
+        self.target = target
+        self.account = target.account
+        self.scope = scope
+        self.lease = lease
+        self.problems: list[AwsError] = []
+        self.has_read = False
+
+    # Walk of everything -------------------------------------------------------------------------------------------
+
+    def walk(self) -> None:
+        """Read all clusters, services and running tasks; then what is new of deployments and definitions.
+
+        Services come first over all clusters, because a first page is useful with them. The calls are as many as ECS's
+        batches allow at the least: a list and a describe for each hundred clusters, services in tens, tasks in
+        hundreds; a cluster without services or tasks is not asked for any.
+        """
+        clusters = self.read_clusters()
+        reached = [cluster for cluster in clusters if self.guarded(self.read_all_services, cluster)]
+        for cluster in reached:
+            self.guarded(self.read_all_tasks, cluster)
+        self.read_rest()
+
+    def read_clusters(self) -> list[Cluster]:
+        """List and describe all clusters; refuse what belongs to another account than the one configured."""
+        at = timezone.now()
+        arns = ecs.list_cluster_arns(self.scope)
+        check_account(arns, self.scope)
+        items = ecs.describe_clusters(self.scope, arns).items
+        with self.storing() as changes:
+            clusters, found = snapshots.store_clusters(self.account, self.target.region, items, at)
+            gone = Service.objects.filter(
+                cluster__account=self.account, cluster__region=self.target.region, gone_at=None
+            ).exclude(cluster__in=clusters)
+            found.services |= set(gone.values_list("pk", flat=True))
+            gone.update(gone_at=at)
+            changes.add(found)
+        self.has_read = True
+        counts = {item["clusterArn"]: item for item in items}
+        for cluster in clusters:
+            # The counts of this read, where the stored facts may be unchanged since long.
+            cluster.facts = counts[cluster.arn]
+        return clusters
+
+    def read_all_services(self, cluster: Cluster) -> None:
+        """List and describe all services of a cluster."""
+        known = cluster.services.filter(gone_at=None)
+        # Draining services are not counted, so those that were known are still asked for.
+        if not cluster.facts.get("activeServicesCount") and not known.exists():
+            return
+        at = timezone.now()
+        arns = ecs.list_service_arns(self.scope, cluster.name)
+        described = ecs.describe_services(self.scope, cluster.name, arns)
+        with self.storing() as changes:
+            found = snapshots.store_services(cluster, described.items, at, listed=arns)
+            self.finish(found, [item["serviceArn"] for item in described.items], changes)
+
+    def read_all_tasks(self, cluster: Cluster) -> None:
+        """List and describe the running tasks of a cluster."""
+        counted = cluster.facts.get("runningTasksCount", 0) + cluster.facts.get("pendingTasksCount", 0)
+        current = cluster.tasks.filter(gone_at=None).exclude(last_status="STOPPED")
+        if not counted and not current.exists():
+            return
+        at = timezone.now()
+        arns = ecs.list_task_arns(self.scope, cluster.name)
+        described = ecs.describe_tasks(self.scope, cluster.name, arns)
+        with self.storing() as changes:
+            found = snapshots.store_tasks(cluster, described.items, at)
+            found.add(snapshots.follow_vanished(cluster, set(arns), at))
+            self.finish(found, (), changes)
+
+    # Round of what is due -----------------------------------------------------------------------------------------
+
+    def round(self) -> None:
+        """Read the services that are hot or due, the tasks of the hot ones, and what is new of their deployments."""
+        now = timezone.now()
+        quiet = timedelta(seconds=settings.POLL_QUIET_SECONDS)
+        picked = pick(self.candidates(now), now, quiet)
+        clusters = Cluster.objects.in_bulk(picked)
+        for pk, services in picked.items():
+            self.guarded(self.read_some, clusters[pk], services)
+        self.read_rest()
+        # Nothing was due, which is as good as read: every service is younger than its interval.
+        self.has_read = self.has_read or not self.problems
+
+    def candidates(self, now: datetime) -> list[Candidate]:
+        """Return all services of the target as the schedule sees them, in one query."""
+        rows = Service.objects.filter(
+            cluster__account=self.account, cluster__region=self.target.region, gone_at=None
+        ).order_by()
+        hot = rows.filter(
+            Q(rollout_state="IN_PROGRESS")
+            | Q(pending_count__gt=0)
+            | ~Q(running_count=F("desired_count"))
+            | Q(hot_until__gt=now)
+        )
+        hot_pks = set(hot.values_list("pk", flat=True))
+        values = rows.values_list("pk", "cluster_id", "arn", "name", "described_at", "rollout_state")
+        return [
+            Candidate(pk, cluster_id, arn, name, described_at, pk in hot_pks, state == "IN_PROGRESS")
+            for pk, cluster_id, arn, name, described_at, state in values
+        ]
+
+    def read_some(self, cluster: Cluster, services: Sequence[Candidate]) -> None:
+        """Describe some services of a cluster, and the tasks of the hot ones."""
+        at = timezone.now()
+        described = ecs.describe_services(self.scope, cluster.name, [service.name for service in services])
+        missing = {failure.arn for failure in described.failures if failure.reason == "MISSING"}
+        missing |= {item["serviceArn"] for item in described.items if item.get("status") == "INACTIVE"}
+        with self.storing() as changes:
+            found = snapshots.store_services(cluster, described.items, at)
+            gone = Service.objects.filter(cluster=cluster, arn__in=missing, gone_at=None)
+            found.services |= set(gone.values_list("pk", flat=True))
+            gone.update(gone_at=at)
+            hot = [service for service in services if service.is_hot and service.arn not in missing]
+            self.finish(found, [service.arn for service in hot], changes)
+        self.has_read = True
+        woken = Service.objects.filter(pk__in=found.services, gone_at=None).exclude(
+            pk__in=[s.pk for s in hot]
+        )
+        names = [service.name for service in hot]
+        names += woken.exclude(running_count=F("desired_count")).values_list("name", flat=True)
+        self.read_tasks_of(cluster, names)
+
+    def read_tasks_of(self, cluster: Cluster, names: Sequence[str]) -> None:
+        """Read running and stopped tasks of some services; of many, a part in each round."""
+        if len(names) > TASKS_READ_FOR:
+            names = random.sample(names, TASKS_READ_FOR)
+        if not names:
+            return
+        at = timezone.now()
+        asked = [(name, status) for name in names for status in ("RUNNING", "STOPPED")]
+        lists = side_by_side(
+            lambda one: ecs.list_task_arns(self.scope, cluster.name, service=one[0], desired_status=one[1]),
+            asked,
+        )
+        listed = {arn for arns in lists for arn in arns}
+        # A stopped task never changes again.
+        over = Task.objects.filter(arn__in=listed, last_status="STOPPED").values_list("arn", flat=True)
+        described = ecs.describe_tasks(self.scope, cluster.name, sorted(listed.difference(over)))
+        with self.storing() as changes:
+            found = snapshots.store_tasks(cluster, described.items, at)
+            pks = list(Service.objects.filter(cluster=cluster, name__in=names).values_list("pk", flat=True))
+            found.add(snapshots.drop_vanished(pks, listed, at))
+            self.finish(found, (), changes)
+
+    # Deployments and definitions ----------------------------------------------------------------------------------
+
+    def read_rest(self) -> None:
+        """Read deployments that began or ended, whoever started them, and task definitions not yet known."""
+        if len(self.problems) < 2:
+            self.guarded(self.read_deployments)
+            self.guarded(self.read_open_deployments)
+            self.guarded(self.read_definitions)
+
+    def read_deployments(self) -> None:
+        """List the deployments of services whose rollout has moved since they were last listed, the hot ones first."""
+        rows = Service.objects.filter(
+            cluster__account=self.account, cluster__region=self.target.region, gone_at=None
+        ).exclude(rollout_key=F("rollout_read"))
+        # Other controllers have no service deployments.
+        rows = rows.filter(deployment_controller="ECS").select_related("cluster")
+        moved = sorted(
+            rows.order_by("-changed_at")[:DEPLOYMENTS_READ_FOR],
+            key=lambda s: s.rollout_state != "IN_PROGRESS",
+        )
+        if not moved:
+            return
+        lists = side_by_side(
+            lambda service: ecs.list_service_deployments(
+                self.scope, service.cluster.name, service.name, limit=DEPLOYMENTS_LISTED
+            ),
+            moved,
+        )
+        arns = [item["serviceDeploymentArn"] for items in lists for item in items]
+        self.take_deployments(self.unfinished(arns), {service.arn: service.pk for service in moved}, moved)
+
+    def unfinished(self, arns: Iterable[str]) -> list[str]:
+        """Return the deployments that are not stored as finished; those never change again."""
+        listed = list(dict.fromkeys(arns))
+        over = ServiceDeployment.objects.filter(arn__in=listed).exclude(status__in=rollouts.OPEN)
+        done = set(over.values_list("arn", flat=True))
+        return [arn for arn in listed if arn not in done]
+
+    def read_open_deployments(self) -> None:
+        """Describe the deployments that were still moving, which a service's own counts may not show any more."""
+        rows = ServiceDeployment.objects.filter(
+            service__cluster__account=self.account,
+            service__cluster__region=self.target.region,
+            status__in=rollouts.OPEN,
+            gone_at=None,
+        )
+        known = list(rows.values_list("arn", "service__arn", "service_id")[: DEPLOYMENTS_READ_FOR * 5])
+        if known:
+            self.take_deployments([arn for arn, _, _ in known], {arn: pk for _, arn, pk in known}, ())
+
+    def take_deployments(
+        self, arns: Sequence[str], services: dict[str, int], moved: Iterable[Service]
+    ) -> None:
+        """Describe deployments and the revisions not yet known of, and store both."""
+        at = timezone.now()
+        described = ecs.describe_service_deployments(self.scope, arns)
+        targets = [
+            str(item["targetServiceRevision"]["arn"])
+            for item in described.items
+            if item.get("targetServiceRevision")
+        ]
+        revisions = rollouts.known_revisions(targets)
+        unknown = [arn for arn in dict.fromkeys(targets) if arn not in revisions]
+        for item in ecs.describe_service_revisions(self.scope, unknown).items:
+            revisions[item["serviceRevisionArn"]] = item
+        with self.storing() as changes:
+            found = rollouts.store_service_deployments(services, described.items, revisions, at)
+            missing = [failure.arn for failure in described.failures if failure.reason == "MISSING"]
+            ServiceDeployment.objects.filter(arn__in=missing).update(gone_at=at)
+            for service in moved:
+                # As it was when listed: what moves meanwhile is read in the next round.
+                Service.objects.filter(pk=service.pk).update(rollout_read=service.rollout_key)
+            self.finish(found, (), changes)
+
+    def read_definitions(self) -> None:
+        """Describe task definitions that are not known; a revision is read once, because it never changes."""
+        arns = rollouts.wanted_definitions(self.account, self.target.region, DEFINITIONS_READ)
+        if not arns:
+            return
+        at = timezone.now()
+        answers = side_by_side(self.describe_definition, arns)
+        with self.storing() as changes:
+            for arn, item in zip(arns, answers, strict=True):
+                if item is None:
+                    rollouts.store_missing_definition(self.account, self.target.region, arn, at)
+                else:
+                    rollouts.store_definition(self.account, self.target.region, item, at)
+            users = Service.objects.filter(task_definition_arn__in=arns, gone_at=None)
+            found = Changes(services=set(users.values_list("pk", flat=True)))
+            self.finish(found, (), changes)
+
+    def describe_definition(self, arn: str) -> ecs.Item | None:
+        """Describe a task definition, None for one that ECS has deleted."""
+        try:
+            return ecs.describe_task_definition(self.scope, arn)
+        except (AwsNotFound, AwsRefused):
+            return None
+
+    # Shared -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def storing(self) -> Iterator[Changes]:
+        """Store under the lease; what is added to the changes is nudged when it is committed."""
+        changes = Changes()
+        with self.lease.storing():
+            yield changes
+            changes.publish()
+
+    def finish(self, found: Changes, judged: Collection[str], changes: Changes) -> None:
+        """Judge and draw the services that changed, record rollouts; `judged` are ARNs to judge though nothing changed.
+
+        Time alone makes a shortage count, so services that are short are judged in every read of them.
+        """
+        touched = found.touched_services
+        short = (
+            Service.objects.filter(arn__in=judged).exclude(running_count=F("desired_count")) if judged else ()
+        )
+        ageing = {service.pk for service in short}
+        rewritten = derive(touched | ageing, timezone.now(), redraw=touched)
+        found.services |= rewritten
+        rolling = Service.objects.filter(pk__in=touched | ageing | self.rolling_of(judged))
+        rollouts.store_samples(rolling.only("facts", "desired_count", "changed_at"), timezone.now())
+        found.clusters |= set(
+            Service.objects.filter(pk__in=found.services)
+            .order_by()
+            .values_list("cluster", flat=True)
+            .distinct()
+        )
+        changes.add(found)
+
+    def rolling_of(self, arns: Collection[str]) -> set[int]:
+        rows = (
+            Service.objects.filter(arn__in=arns, rollout_state="IN_PROGRESS")
+            if arns
+            else Service.objects.none()
+        )
+        return set(rows.values_list("pk", flat=True))
+
+    def guarded(self, read: Callable[..., None], *args: object) -> bool:
+        """Read one part; its error is kept, and the other parts go on unless the region as a whole fails."""
+        try:
+            read(*args)
+        except AwsError as error:
+            logger.warning(
+                "poll_part_failed",
+                account=self.scope.account_id,
+                region=self.scope.region,
+                part=str(args[0]) if args else read.__name__,
+                action=error.action,
+                code=error.code,
+                request_id=error.request_id,
+            )
+            self.problems.append(error)
+            if isinstance(error, REGION_WIDE) and sum(isinstance(e, REGION_WIDE) for e in self.problems) > 1:
+                raise
+            return False
+        return True
+
+
+def check_account(arns: Iterable[str], scope: Scope) -> None:
+    """Refuse clusters of another account: the role's ARN or the credentials are not those of this one."""
+    for arn in arns:
+        owner = arn.split(":")[4]
+        if owner != scope.account_id:
+            raise AwsCredentials(
+                f"The credentials belong to account {owner} and not to {scope.account_id}",
+                action="ecs:ListClusters",
+                code="WrongAccount",
+            )
