@@ -12,7 +12,7 @@ from sandbox.names import last_part
 from sandbox.operations.registry import find_service
 from sandbox.operations.task_definitions import find
 from sandbox.ports import ApiError
-from sandbox.state import MAX_EVENTS, Region, RevisionCount, Service, ServiceEvent, Task
+from sandbox.state import MAX_EVENTS, Region, RevisionCount, Service, ServiceDeployment, ServiceEvent, Task
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -144,34 +144,45 @@ def _add(
             revision.digests[container["name"]] = image.digest
     sources = [RevisionCount(previous)] if previous else []
     entry = rollout.make_service_deployment(world, service, revision, sources, item.created_by)
-    entry.created_at = item.started_at - timedelta(seconds=1.6)
-    entry.started_at, entry.finished_at = item.started_at, item.finished_at
-    entry.updated_at = item.finished_at
-    entry.status, entry.status_reason = item.status, item.status_reason
     good = item.status == "SUCCESSFUL"
-    entry.target.running = service.desired if good else 0
-    if entry.breaker_status == "MONITORING":
-        entry.breaker_status = "MONITORING_COMPLETE"
-    if item.status == "STOPPED":
-        entry.stopped_at = item.finished_at
-    deployment = world.ids.deployment()
-    told = [(item.finished_at, wording.completed(service.name, deployment))]
-    if item.status.startswith("ROLLBACK") and previous:
-        back = item.started_at + (item.finished_at - item.started_at) / 2
-        reason = item.status_reason or wording.BREAKER_EXCEEDED
-        entry.status_reason = reason
-        entry.rollback = {"reason": reason, "startedAt": back, "serviceRevisionArn": previous}
-        if reason == wording.BREAKER_EXCEEDED:
-            entry.breaker_status, entry.failures = "TRIGGERED", entry.threshold
-        target = world.ids.deployment()
-        told = [
-            (back, wording.failed(service.name, deployment)),
-            (back, wording.rolling_back(service.name, target)),
-            (item.finished_at, wording.completed(service.name, target)),
-        ]
-    elif not good:
-        told = []
+    _finish(entry, item, running=service.desired if good else 0)
+    told: list[tuple[datetime, str]] = []
+    if good:
+        told = [(item.finished_at, wording.completed(service.name, world.ids.deployment()))]
+    elif item.status.startswith("ROLLBACK") and previous:
+        told = _roll_back(world, service, entry, item, previous)
     if told:
         told.append((item.finished_at, wording.steady(service.name)))
     events += [ServiceEvent(world.ids.uuid(), moment, message) for moment, message in told]
     return revision.arn if good or previous is None else previous
+
+
+def _finish(entry: ServiceDeployment, item: PastDeployment, *, running: int) -> None:
+    """Give an entry of the history the moments and the outcome of a past deployment."""
+    entry.created_at = item.started_at - timedelta(seconds=1.6)
+    entry.started_at, entry.finished_at = item.started_at, item.finished_at
+    entry.updated_at = item.finished_at
+    entry.status, entry.status_reason = item.status, item.status_reason
+    entry.target.running = running
+    if entry.breaker_status == "MONITORING":
+        entry.breaker_status = "MONITORING_COMPLETE"
+    if item.status == "STOPPED":
+        entry.stopped_at = item.finished_at
+
+
+def _roll_back(
+    world: World, service: Service, entry: ServiceDeployment, item: PastDeployment, previous: str
+) -> list[tuple[datetime, str]]:
+    """Let a past deployment fail half-way and return to the revision before it; return its events."""
+    back = item.started_at + (item.finished_at - item.started_at) / 2
+    reason = item.status_reason or wording.BREAKER_EXCEEDED
+    entry.status_reason = reason
+    entry.rollback = {"reason": reason, "startedAt": back, "serviceRevisionArn": previous}
+    told: list[tuple[datetime, str]] = []
+    if reason == wording.BREAKER_EXCEEDED:
+        entry.breaker_status, entry.failures = "TRIGGERED", entry.threshold
+        told.append((back, wording.failed(service.name, world.ids.deployment())))
+    target = world.ids.deployment()
+    told.append((back, wording.rolling_back(service.name, target)))
+    told.append((item.finished_at, wording.completed(service.name, target)))
+    return told

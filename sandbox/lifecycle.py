@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sandbox import health, scheduler, task_logs, wording
+from sandbox import announce, health, scheduler, task_logs, wording
 from sandbox.images import Behaviour, behaviour_of
 from sandbox.placement import definition_of, launch_type
 from sandbox.state import Container, Document, Task
@@ -33,6 +33,7 @@ SIGTERM_EXITS = (143, 143, 0)
 
 def begin(world: World, task: Task) -> None:
     """Set a new task going."""
+    announce.task(world, task)
     _later(world, task, PROVISIONING, _provisioned)
 
 
@@ -47,14 +48,15 @@ def _later(world: World, task: Task, span: tuple[float, float], step: Callable[[
     world.clock.after(world.rng.uniform(*span), run)
 
 
-def _enter(task: Task, status: str) -> None:
+def _enter(world: World, task: Task, status: str) -> None:
     task.last_status = status
     task.version += 1
+    announce.task(world, task)
 
 
 def _provisioned(world: World, task: Task) -> None:
     attach(world, task)
-    _enter(task, "PENDING")
+    _enter(world, task, "PENDING")
     problem = _initialisation_problem(world, task)
     if problem:
         _later(world, task, INITIALISATION_FAILURE, lambda w, t: fail_to_start(w, t, problem))
@@ -148,7 +150,7 @@ def _pulled(world: World, task: Task) -> None:
 
 
 def _activate(world: World, task: Task) -> None:
-    _enter(task, "ACTIVATING")
+    _enter(world, task, "ACTIVATING")
     start_containers(world, task)
     _later(world, task, ACTIVATING, _run)
 
@@ -167,8 +169,8 @@ def start_containers(world: World, task: Task) -> None:
 
 
 def _run(world: World, task: Task) -> None:
-    _enter(task, "RUNNING")
     task.started_at = world.now
+    _enter(world, task, "RUNNING")
     task_logs.write_start(world, task)
     for container in task.containers:
         _plan_exit(world, task, container)
@@ -220,6 +222,7 @@ def stop(world: World, task: Task, *, code: str, reason: str) -> None:
     task.version += 1
     if task.last_status in ("RUNNING", "ACTIVATING"):
         task.last_status = "DEACTIVATING"
+        announce.task(world, task)
         drain = scheduler.drain_seconds(world, task)
         span = (drain, drain) if drain else DEACTIVATING
         _later(world, task, span, _stop_containers)
@@ -231,8 +234,8 @@ def stop(world: World, task: Task, *, code: str, reason: str) -> None:
 
 
 def _stop_containers(world: World, task: Task) -> None:
-    _enter(task, "STOPPING")
     task.stopping_at = world.now
+    _enter(world, task, "STOPPING")
     _later(world, task, STOPPING, _execution_stopped)
 
 
@@ -246,18 +249,18 @@ def _execution_stopped(world: World, task: Task) -> None:
 
 
 def _deprovision(world: World, task: Task) -> None:
-    _enter(task, "DEPROVISIONING")
     for container in task.containers:
         container.last_status = "STOPPED"
+    _enter(world, task, "DEPROVISIONING")
     _later(world, task, DEPROVISIONING, _stopped)
 
 
 def _stopped(world: World, task: Task) -> None:
-    _enter(task, "STOPPED")
     task.stopped_at = world.now
     task.connectivity_at = task.connectivity_at or world.now
     if task.attachment_id:
         task.attachment_status = "DELETED"
+    _enter(world, task, "STOPPED")
     world.clock.after(STOPPED_VISIBLE, lambda: forget(task))
     if task.service:
         scheduler.on_stopped(world, task)

@@ -147,3 +147,9 @@ def free_resources(cluster: Cluster, instance: ContainerInstance) -> tuple[int, 
             used_cpu, used_memory = needs(task.definition)
             cpu, memory = cpu - used_cpu, memory - used_memory
     return cpu, memory
+
+
+def on_fargate(config: Document) -> bool:
+    """Whether a service's configuration runs on Fargate."""
+    strategy = config.get("capacityProviderStrategy") or []
+    return config.get("launchType") == "FARGATE" or any(is_fargate_provider(item) for item in strategy)

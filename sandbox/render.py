@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sandbox import rollout, stages
-from sandbox.placement import definition_of, launch_type, needs
+from sandbox.counts import count_tasks, revision_count
+from sandbox.placement import definition_of, launch_type, needs, on_fargate
 from sandbox.state import (
     Cluster,
     Container,
@@ -89,13 +89,6 @@ def _statistics(item: Cluster) -> list[Document]:
     return [{"name": name, "value": str(number)} for name, number in counts.items()]
 
 
-def on_fargate(config: Document) -> bool:
-    strategy = config.get("capacityProviderStrategy") or []
-    return config.get("launchType") == "FARGATE" or any(
-        item["capacityProvider"] in ("FARGATE", "FARGATE_SPOT") for item in strategy
-    )
-
-
 def service(item: Service, *, with_tags: bool = False) -> Document:
     """Show a service with its deployments and events."""
     tasks = item.tasks.values()
@@ -142,19 +135,9 @@ def _current_revisions(item: Service) -> list[Document]:
     for one in item.deployments:
         if one.status == "PRIMARY" or one.tasks:
             count = RevisionCount(one.revision.arn)
-            rollout.count_tasks(item, count)
+            count_tasks(item, count)
             counts.append(revision_count(count))
     return counts
-
-
-def revision_count(count: RevisionCount) -> Document:
-    return {
-        "arn": count.arn,
-        "requestedTaskCount": count.requested,
-        "runningTaskCount": count.running,
-        "pendingTaskCount": count.pending,
-        **stages.weights(count),
-    }
 
 
 def deployment(owner: Service, item: Deployment) -> Document:
@@ -207,7 +190,7 @@ def service_deployment(owner: Service, item: ServiceDeployment) -> Document:
     """Show a service deployment; while it is in flight its task counts are those of this moment."""
     if item.in_flight:
         for count in (item.target, *item.sources):
-            rollout.count_tasks(owner, count)
+            count_tasks(owner, count)
     alarms = item.configuration.get("alarms") or {}
     brief = service_deployment_brief(owner, item)
     brief.pop("targetServiceRevisionArn")

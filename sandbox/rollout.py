@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox import lifecycle, scheduler, stages, wording
+from sandbox import announce, counts, lifecycle, scheduler, stages, wording
 from sandbox.names import arn
 from sandbox.state import (
     Deployment,
@@ -99,6 +99,7 @@ def begin(world: World, service: Service, definition: TaskDefinition, created_by
     deployment.rollout_reason = wording.in_progress(deployment.id)
     service.current = entry
     service.is_steady = False
+    announce.deployment(world, service, deployment)
 
     def start() -> None:
         if entry.status == "PENDING":
@@ -124,7 +125,7 @@ def _add_deployment(
 def end(world: World, service: Service, entry: ServiceDeployment, status: str, reason: str = "") -> None:
     """Bring a service deployment to an end, keeping the task counts of that moment."""
     for count in (entry.target, *entry.sources):
-        count_tasks(service, count)
+        counts.count_tasks(service, count)
     entry.status = status
     entry.status_reason = reason or entry.status_reason
     entry.finished_at = entry.updated_at = world.now
@@ -133,16 +134,6 @@ def end(world: World, service: Service, entry: ServiceDeployment, status: str, r
         entry.stopped_at = world.now
     if entry.breaker_status == "MONITORING":
         entry.breaker_status = "MONITORING_COMPLETE"
-
-
-def count_tasks(service: Service, count: RevisionCount) -> None:
-    """Bring the task counts beside a service revision up to date."""
-    holding = [item for item in service.deployments if item.revision.arn == count.arn]
-    tasks = [task for item in holding for task in item.tasks.values()]
-    primary = any(item.status == "PRIMARY" for item in holding)
-    count.requested = service.desired if primary else sum(task.wanted for task in tasks)
-    count.running = sum(task.is_running for task in tasks)
-    count.pending = sum(task.is_pending for task in tasks)
 
 
 def drop_empty(world: World, service: Service) -> None:
@@ -192,6 +183,7 @@ def complete(world: World, service: Service) -> None:
     primary.rollout_state, primary.updated_at = "COMPLETED", world.now
     primary.rollout_reason = wording.rollout_completed(primary.id)
     service.last_good = primary.revision
+    announce.deployment(world, service, primary)
     scheduler.say(world, service, wording.completed(service.name, primary.id))
     entry = primary.service_deployment
     if entry and entry.in_flight:
@@ -235,6 +227,7 @@ def on_failure(world: World, service: Service, deployment: Deployment) -> bool:
 def _trip(world: World, service: Service, deployment: Deployment, entry: ServiceDeployment) -> None:
     entry.breaker_status = "TRIGGERED"
     deployment.rollout_state, deployment.rollout_reason = "FAILED", wording.BREAKER_FAILED
+    announce.deployment(world, service, deployment)
     scheduler.say(world, service, wording.failed(service.name, deployment.id))
     if _breaker(deployment).get("rollback"):
         roll_back(world, service, entry, wording.BREAKER_EXCEEDED, wording.breaker_rolling_back)
@@ -272,6 +265,7 @@ def roll_back(
     target.rollout_reason = explain(target.id)
     target.service_deployment, target.updated_at, target.desired = entry, world.now, service.desired
     service.config = {**dict.fromkeys(REVISION_MEMBERS), **revision.config}
+    announce.deployment(world, service, target)
     scheduler.say(world, service, wording.rolling_back(service.name, target.id))
     scheduler.look_soon(world, service)
 
@@ -294,6 +288,7 @@ def give_up(world: World, service: Service, entry: ServiceDeployment, reason: st
     """Fail the newest deployment because somebody or something outside wants it back."""
     service.primary.rollout_state = "FAILED"
     service.primary.rollout_reason = wording.STOPPED_BY_USER
+    announce.deployment(world, service, service.primary)
     roll_back(world, service, entry, reason, wording.user_rolling_back)
 
 
@@ -308,6 +303,7 @@ def raise_alarm(world: World, service: Service, alarm: str) -> None:
     entry.triggered_alarms.append(alarm)
     primary = service.primary
     primary.rollout_state, primary.rollout_reason = "FAILED", wording.ALARM_FAILED
+    announce.deployment(world, service, primary)
     scheduler.say(world, service, wording.alarm_detected(service.name, primary.id))
     if watch["rollback"]:
         roll_back(world, service, entry, wording.alarm_rollback(alarm), wording.alarm_rolling_back)

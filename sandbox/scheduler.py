@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox import lifecycle, rollout, stages, wording
-from sandbox.placement import choose_instance, launch_type, make_task
+from sandbox import announce, lifecycle, rollout, stages, wording
+from sandbox.placement import choose_instance, launch_type, make_task, on_fargate
 from sandbox.state import Deployment, Document, Service, ServiceEvent, Task
 
 if TYPE_CHECKING:
@@ -173,10 +173,7 @@ def task_tags(service: Service, definition_tags: dict[str, str]) -> dict[str, st
 
 def _no_room(world: World, service: Service) -> str:
     region = service.cluster.region
-    on_fargate = service.config.get("launchType") == "FARGATE" or service.config.get(
-        "capacityProviderStrategy"
-    )
-    if on_fargate and (region.account_id, region.name) in world.capacity_shortage:
+    if on_fargate(service.config) and (region.account_id, region.name) in world.capacity_shortage:
         return wording.cannot_place(service.name, wording.CAPACITY_UNAVAILABLE)
     return ""
 
@@ -184,7 +181,12 @@ def _no_room(world: World, service: Service) -> str:
 def _note_capacity(world: World, service: Service, message: str) -> None:
     if service.capacity_said_at is None or world.now - service.capacity_said_at >= timedelta(minutes=5):
         service.capacity_said_at = world.now
+        announce.action(world, service, "SERVICE_TASK_PLACEMENT_FAILURE", "ERROR", _placement_reason(service))
         say(world, service, message)
+
+
+def _placement_reason(service: Service) -> str:
+    return "RESOURCE:FARGATE" if on_fargate(service.config) else "RESOURCE:CPU"
 
 
 def _note_deadlock(world: World, service: Service) -> None:
@@ -217,6 +219,7 @@ def _retire(world: World, service: Service) -> None:
     if service.primary.rollout_state == "FAILED":
         return
     if entry and stages.is_staged(entry) and not stages.may_retire(entry):
+        _drop_superseded(world, service)
         return
     lowest, _ = bounds(service)
     healthy = sum(task.healthy for item in service.deployments for task in wanted_tasks(item))
@@ -230,6 +233,13 @@ def _retire(world: World, service: Service) -> None:
         _stop_tasks(world, service, deployment, idle + serving)
         if len(free) < len(tasks) and spare > len(serving):
             _note_protected(world, service, deployment, len(tasks) - len(free))
+
+
+def _drop_superseded(world: World, service: Service) -> None:
+    """By stages, only the revision that has the traffic stays beside the new one."""
+    for deployment in service.deployments[1:]:
+        if service.last_good and deployment.revision is not service.last_good:
+            _stop_tasks(world, service, deployment, wanted_tasks(deployment))
 
 
 def _note_protected(world: World, service: Service, deployment: Deployment, number: int) -> None:
@@ -343,6 +353,7 @@ def _count_failure(world: World, service: Service, deployment: Deployment, task:
         if task.stop_code == "TaskFailedToStart" and not deployment.impaired_said:
             deployment.impaired_said = True
             say(world, service, wording.start_impaired(service.name))
+            announce.action(world, service, "SERVICE_TASK_START_IMPAIRED", "WARN")
 
 
 def on_stopped(world: World, task: Task) -> None:
@@ -358,6 +369,7 @@ def _note_steady(world: World, service: Service) -> None:
     if service.is_steady or not at_rest(service):
         return
     service.is_steady = True
+    announce.action(world, service, "SERVICE_STEADY_STATE", "INFO")
     say(world, service, wording.steady(service.name))
     repeat_steady(world, service)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox import rollout, scheduler, wording
+from sandbox import announce, rollout, scheduler, wording
 from sandbox.ports import ApiError
-from sandbox.state import Document, Hook, RevisionCount, Service, ServiceDeployment
+from sandbox.state import Document, Hook, Service, ServiceDeployment
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -63,7 +63,7 @@ def is_staged(entry: ServiceDeployment | None) -> bool:
     """Whether a service deployment goes forward by stages; a rollback of one no longer does."""
     if entry is None or entry.configuration.get("strategy", "ROLLING") == "ROLLING":
         return False
-    return entry.status in ("PENDING", "IN_PROGRESS")
+    return entry.status in ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED")
 
 
 def may_launch(entry: ServiceDeployment) -> bool:
@@ -79,6 +79,9 @@ def start(world: World, service: Service, entry: ServiceDeployment) -> None:
     entry.target.test_weight = entry.target.production_weight = 0.0
     for source in entry.sources:
         source.test_weight, source.production_weight = 0.0, 0.0
+    # The revision that serves comes first: a superseded one beside it has no traffic.
+    serving = service.last_good.arn if service.last_good else ""
+    entry.sources.sort(key=lambda source: source.arn != serving)
     if entry.sources:
         entry.sources[0].production_weight = 100.0
     several = len(entry.sources) > 1
@@ -126,6 +129,7 @@ def _call_hook(world: World, service: Service, entry: ServiceDeployment, hook: D
             timeout_action=timeout.get("action", "ROLLBACK"),
         )
         entry.hooks.append(waiting)
+        announce.hook(world, service, entry, waiting)
         _later(world, entry, minutes * 60, lambda: _expire(world, service, entry, waiting))
         return
     called = Hook(f"ecs-lambda-{world.ids.service_deployment()}", kind, hook["hookTargetArn"], "IN_PROGRESS")
@@ -219,12 +223,7 @@ def set_weights(entry: ServiceDeployment, share: float) -> None:
 
 
 def leave(world: World, service: Service, entry: ServiceDeployment) -> None:
-    """Go on to the next stage."""
+    """Go on to the next stage, unless the deployment is being called off."""
+    if entry.status != "IN_PROGRESS":
+        return
     _enter(world, service, entry, entry.position + 1)
-
-
-def weights(count: RevisionCount) -> Document:
-    return {
-        "requestedTestTrafficWeight": count.test_weight,
-        "requestedProductionTrafficWeight": count.production_weight,
-    }

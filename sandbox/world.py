@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox import dumping, history, lifecycle, model, rollout
+from sandbox.announce import Listener
 from sandbox.clock import Clock
 from sandbox.history import PastDeployment
 from sandbox.names import Identifiers, parse_arn
@@ -47,6 +48,8 @@ class World:
         self.capacity_shortage: set[tuple[str, str]] = set()
         # ARNs of Lambda functions that answer as failed when a deployment's lifecycle hook calls them.
         self.failing_hooks: set[str] = set()
+        # Called with every change that ECS would announce to EventBridge.
+        self.listeners: list[Listener] = []
         self.regions: dict[tuple[str, str], Region] = {}
 
     @property

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from sandbox import lifecycle, render, scheduler
+from sandbox import lifecycle, scheduler
 from sandbox.names import arn, last_part
 from sandbox.operations.registry import Context, failure, operation
 from sandbox.paging import check_batch, page
+from sandbox.placement import on_fargate
 from sandbox.ports import ApiError
 from sandbox.render_instances import container_instance
 from sandbox.state import Cluster, ContainerInstance, Document
@@ -59,7 +60,7 @@ def _wake_services(context: Context, cluster: Cluster) -> None:
     """Let services look for room again, and daemons grow to the new number of instances."""
     active = sum(item.status == "ACTIVE" for item in cluster.instances.values())
     for service in cluster.services.values():
-        if service.status != "ACTIVE" or render.on_fargate(service.config):
+        if service.status != "ACTIVE" or on_fargate(service.config):
             continue
         if service.scheduling == "DAEMON":
             service.desired = active

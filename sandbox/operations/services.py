@@ -10,8 +10,8 @@ from sandbox.names import RESOURCE_NAME, arn
 from sandbox.operations.registry import Context, failure, find_service, operation, read_tags
 from sandbox.operations.task_definitions import usable
 from sandbox.paging import check_batch, page
+from sandbox.placement import on_fargate
 from sandbox.ports import ApiError
-from sandbox.render import on_fargate
 from sandbox.state import Cluster, Document, Service, TaskDefinition
 
 LIST_DEFAULT = 10

@@ -172,6 +172,26 @@ def test_a_staged_deployment_can_be_stopped_and_superseded() -> None:
     assert ecs.service()["runningCount"] == 2
 
 
+def test_a_superseding_deployment_leaves_traffic_where_it_is() -> None:
+    ecs = Ecs()
+    staged(ecs, hooks=[pause("POST_SCALE_UP")])
+    ecs.until(lambda: waiting(ecs))
+    ecs.update(taskDefinition=ecs.define("v3"))
+    ecs.advance(5)
+    entry = ecs.history()[0]
+    assert entry["lifecycleStage"] in ("RECONCILE_SERVICE", "PRE_SCALE_UP")
+    serving = ecs.call(
+        "DescribeServiceRevisions", serviceRevisionArns=[entry["sourceServiceRevisions"][0]["arn"]]
+    )["serviceRevisions"][0]
+    assert serving["taskDefinition"].endswith(":1")
+    assert [item["requestedProductionTrafficWeight"] for item in entry["sourceServiceRevisions"]] == [
+        100.0,
+        0.0,
+    ]
+    ecs.advance(120)
+    assert sorted(task["taskDefinitionArn"][-2:] for task in ecs.tasks()) == [":1", ":1", ":3", ":3"]
+
+
 def test_blue_is_kept_at_its_count_while_green_waits() -> None:
     ecs = Ecs()
     staged(ecs, hooks=[pause("POST_SCALE_UP")])
