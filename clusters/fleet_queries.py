@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LAUNCH_WORDS = {"FARGATE": "Fargate", "EC2": "EC2", "EXTERNAL": "External"}
 COUNTED = (Status.FAILED, Status.DEGRADED, Status.DEPLOYING, Status.STEADY, Status.ZERO, Status.UNKNOWN)
 NAMED_IN_ANNOUNCEMENT = 3
+CARE = {str(environment): place for place, environment in enumerate(Environment)}
 
 
 class Place(NamedTuple):
@@ -115,7 +116,7 @@ def read_fleet(access: Access, params: QueryDict, now: datetime) -> Fleet:
         groups=filled,
         tally=tally,
         sources=sources,
-        places=sorted(places.values(), key=lambda place: (place.account_name, place.region, place.name)),
+        places=sorted(places.values(), key=place_order),
         shown=len(shown),
         total=len(rows),
         filters=filters_on(params),
@@ -184,7 +185,7 @@ def group_rows(rows: Sequence[Row], *, attention_first: bool) -> list[Group]:
                 note=f"{plural(len(attention), 'service')} in {plural(clusters, 'cluster')}, worst first",
             )
         )
-    for place in sorted(by_place, key=lambda place: (place.account_name, place.region, place.name)):
+    for place in sorted(by_place, key=place_order):
         everything = by_place[place]
         here = [row for row in everything if not (attention_first and row.status in ATTENTION)]
         here.sort(key=lambda row: SEVERITY[row.status])
@@ -199,6 +200,11 @@ def group_rows(rows: Sequence[Row], *, attention_first: bool) -> list[Group]:
             )
         )
     return groups
+
+
+def place_order(place: Place) -> tuple[int, str, str, str]:
+    """Order clusters by how much care they need, then by where they are."""
+    return (CARE.get(place.environment, len(CARE)), place.account_name, place.region, place.name)
 
 
 def place_note(place: Place, rows: Sequence[Row], listed_above: int) -> str:

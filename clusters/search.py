@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Q, QuerySet
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 
 from clusters.models import Cluster, Service, Task, TaskDefinition
+from clusters.sources import sources_of
 from clusters.status import ATTENTION, SEVERITY, Status
 
 if TYPE_CHECKING:
@@ -71,15 +73,16 @@ def search(access: Access, typed: str) -> list[Section]:
     text = typed.strip()
     wants_actions = text.startswith(">")
     words = text.lstrip("> ").lower()
+    fresh = fresh_places(access)
     if not words:
-        sections = [] if wants_actions else [problems(access)]
+        sections = [] if wants_actions else [problems(access, fresh)]
         return filled([*sections, places()])
     services = find_services(access, words)
     acting = [actions_on(access, services[0])] if services else []
     if wants_actions:
         return filled([*acting, places(words)])
     sections = [
-        Section("Services", [service_result(service) for service in services]),
+        Section("Services", [service_result(service, fresh) for service in services]),
         *acting,
         find_clusters(access, words),
         find_tasks(access, words),
@@ -117,11 +120,17 @@ def open_services(access: Access) -> QuerySet[Service]:
     return access.visible(services).defer("facts", "row_html")
 
 
-def problems(access: Access) -> Section:
+def fresh_places(access: Access) -> set[tuple[str, str]]:
+    """Return the account and region pairs whose figures may be shown as current."""
+    sources = sources_of(access, timezone.now())
+    return {(source.account_id, source.region) for source in sources if not source.is_stale}
+
+
+def problems(access: Access, fresh: set[tuple[str, str]]) -> Section:
     """Return what needs attention, before anything is typed."""
     found = list(open_services(access).filter(status__in=ATTENTION)[: LIMIT * 2])
     found.sort(key=lambda service: SEVERITY[Status(service.status)])
-    return Section("Needs attention", [service_result(service) for service in found[:LIMIT]])
+    return Section("Needs attention", [service_result(service, fresh) for service in found[:LIMIT]])
 
 
 def find_services(access: Access, words: str) -> list[Service]:
@@ -136,12 +145,13 @@ def find_services(access: Access, words: str) -> list[Service]:
     return found[:LIMIT]
 
 
-def service_result(service: Service) -> Result:
+def service_result(service: Service, fresh: set[tuple[str, str]]) -> Result:
+    """Return a service as a line, unknown where its figures are too old."""
     cluster = service.cluster
+    is_fresh = (cluster.account.account_id, cluster.region) in fresh
+    status = service.status if is_fresh else str(Status.UNKNOWN)
     note = f"{cluster.get_environment_display()}, {cluster.region}"
-    return Result(
-        service.name, service.get_absolute_url(), status=service.status, context=cluster.name, note=note
-    )
+    return Result(service.name, service.get_absolute_url(), status=status, context=cluster.name, note=note)
 
 
 def actions_on(access: Access, service: Service) -> Section:

@@ -33,6 +33,7 @@ def fleet(request: ConsoleRequest) -> HttpResponse:
             "is_sorted": bool(sort_of(request.GET)[0]),
             "order": request.GET.get("order") if request.GET.get("order") in ORDERS else ORDERS[0],
             "sort_target": "#fleet",
+            "is_fragment": is_fragment,
         }
         response = render_page(request, "clusters/fleet.html", context, partial="fleet")
     if is_fragment:

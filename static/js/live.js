@@ -6,6 +6,8 @@ const banner = document.getElementById("live-lost");
 const stream = document.getElementById("stream");
 const topics = new Set((stream?.getAttribute("hx-sse:connect") ?? "").split("topics=").at(-1).split(",").filter(Boolean));
 
+const narrow = matchMedia("(width < 40rem)");
+
 let heardAt = Date.now();
 let lostAt = 0;
 let isPaused = false;
@@ -19,10 +21,17 @@ function words(seconds) {
   return seconds < 60 ? `${Math.floor(seconds)} s` : `${Math.floor(seconds / 60)} min`;
 }
 
-function show(state, sentence) {
+/* The age of the newest figures, as the rail has them. */
+function dataAge() {
+  const read = [...document.querySelectorAll(".rail-foot time")].map((element) => new Date(element.dateTime).getTime());
+  return read.length ? words(Math.max(0, Date.now() - Math.max(...read)) / 1000) : "";
+}
+
+function show(state, sentence, brief = sentence) {
   indicator.dataset.state = state;
   indicator.classList.toggle("off", state === "lost" || state === "paused" || state === "connecting");
-  if (text.textContent !== sentence) text.textContent = sentence;
+  const shown = narrow.matches ? brief : sentence;
+  if (text.textContent !== shown) text.textContent = shown;
 }
 
 function draw() {
@@ -31,9 +40,12 @@ function draw() {
   if (isPaused) {
     show("paused", missed.size ? `Paused, ${missed.size} waiting` : "Paused");
   } else if (lostAt) {
-    show("lost", `Not live for ${words((now - lostAt) / 1000)}`);
-  } else if (indicator.dataset.state !== "connecting") {
-    show("live", "Live");
+    show("lost", `Not live for ${words((now - lostAt) / 1000)}`, "Not live");
+  } else if (indicator.dataset.state === "connecting") {
+    show("connecting", "Connecting", "…");
+  } else {
+    const age = dataAge();
+    show("live", age ? `Live, updated ${age} ago` : "Live", age || "Live");
   }
   const isLong = lostAt && now - lostAt > 10_000 && !isPaused;
   banner.hidden = !isLong;
