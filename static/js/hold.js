@@ -29,7 +29,7 @@ function movedCount(before, after) {
 function fillRow(row, fresh) {
   const wasTall = row.matches(".failed, .degraded");
   row.className = fresh.className;
-  if (!wasTall && row.matches(".failed, .degraded")) row.classList.add("held");
+  if (!wasTall && row.matches(".failed, .degraded")) row.classList.add("one-line");
   const cells = [...fresh.children];
   [...row.children].forEach((cell, at) => {
     const next = cells[at];

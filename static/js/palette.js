@@ -41,7 +41,10 @@ document.addEventListener("htmx:after:swap", (event) => {
 });
 palette?.addEventListener("keydown", (event) => {
   const all = options();
-  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+  if (event.key === "Escape") {
+    event.preventDefault(); // A search field would only clear itself.
+    palette.hidePopover();
+  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
     const step = event.key === "ArrowDown" ? 1 : -1;
     if (all.length) select((selected() + step + all.length) % all.length);

@@ -1,6 +1,13 @@
 /* What every htmx request needs: a text selection survives, and a failed one of the user's says so. */
 const toasts = document.getElementById("toasts");
 
+/* Empty filters stay out of the address. */
+document.addEventListener("htmx:config:request", (event) => {
+  const { request } = event.detail.ctx;
+  if (request.method !== "GET" || !(request.body instanceof FormData)) return;
+  for (const [name, value] of [...request.body]) if (value === "") request.body.delete(name);
+});
+
 /* A fragment that holds the selected text is left alone; the next nudge brings it. */
 function holdsSelection(target) {
   const selection = getSelection();
