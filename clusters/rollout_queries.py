@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from statistics import median
-from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from clusters.models import RolloutSample, Service, ServiceDeployment, Task, TaskDefinition
 from clusters.recorder import Failure, Moment, Recording, Rollout, draw
-from clusters.service_view import Breaker, revision_names
-from clusters.spans import parse_time, spell
+from clusters.rollout_subject import Subject
+from clusters.service_view import Breaker
+from clusters.spans import spell
+from clusters.strip import revision_of
 from clusters.task_rows import TaskRow
 
 # More points than this are finer than a pixel; a longer rollout is thinned, not cut.
@@ -20,32 +25,40 @@ SAMPLES_DRAWN = 400
 PAST_ROLLOUTS = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The counts of one moment, with the sides of the rollout as a whole."""
+
+    at: datetime
+    outgoing_running: int
+    incoming_running: int
+    desired: int
+
+
 class RolloutReader:
-    """Reads the latest rollout of a service in three queries."""
+    """Reads the rollout that a page is about, in three queries."""
 
     def __init__(
         self,
         service: Service,
-        primary: Mapping[str, Any],
-        deployment: ServiceDeployment | None,
+        subject: Subject,
         past: Sequence[ServiceDeployment],
         tasks: Sequence[Task],
         failures: Sequence[TaskRow],
         breaker: Breaker,
     ) -> None:
         self.service = service
-        self.primary = primary
-        self.deployment = deployment
+        self.subject = subject
         self.past = past
-        self.own_tasks = [task for task in tasks if task.started_by == primary.get("id")]
+        self.own_tasks = [task for task in tasks if task.started_by == subject.incoming_id]
         self.failures = failures
         self.breaker = breaker
-        self.desired = int(primary.get("desiredCount") or service.desired_count)
-        self.outgoing, self.incoming = revision_names(service.facts)
+        self.desired = int(subject.primary.get("desiredCount") or service.desired_count)
+        self.outgoing, self.incoming = revision_of(subject.outgoing_arn), revision_of(subject.incoming_arn)
 
     def draw(self, now: datetime, last_read_at: datetime | None = None) -> Recording | None:
-        """Draw the rollout, as it was last seen when it can no longer be read; None when too little of it was seen."""
-        started = parse_time(self.primary.get("createdAt"))
+        """Draw the rollout, as it was last seen when it can no longer be read; None when too little was seen."""
+        started = self.subject.started_at
         if started is None or len(self.samples) < 2:
             return None
         configuration = self.service.facts.get("deploymentConfiguration") or {}
@@ -53,7 +66,7 @@ class RolloutReader:
             outgoing=self.outgoing,
             incoming=self.incoming,
             started_at=started,
-            finished_at=self.finished_at,
+            finished_at=self.subject.finished_at,
             desired=self.desired,
             minimum_percent=configuration.get("minimumHealthyPercent"),
             samples=self.samples,
@@ -69,21 +82,28 @@ class RolloutReader:
         return draw(rollout, now)
 
     @cached_property
-    def samples(self) -> list[RolloutSample]:
-        rows = RolloutSample.objects.filter(service=self.service, deployment_id=self.primary.get("id") or "")
-        samples = list(rows.order_by("at"))
-        step = len(samples) // SAMPLES_DRAWN + 1
+    def samples(self) -> list[Counts]:
+        """Return the counts of the rollout, thinned where it was long."""
+        rows = list(self.sample_rows().order_by("at"))
+        step = len(rows) // SAMPLES_DRAWN + 1
         # The last one is what the page shows beside the plot, so thinning never drops it.
-        return samples if step == 1 else [*samples[:-1:step], samples[-1]]
+        kept = rows if step == 1 else [*rows[:-1:step], rows[-1]]
+        return [self.counts_of(row) for row in kept]
 
-    @property
-    def finished_at(self) -> datetime | None:
-        """Return when ECS ended the rollout, None while it runs."""
-        if self.deployment and self.deployment.finished_at:
-            return self.deployment.finished_at
-        if self.primary.get("rolloutState") in ("COMPLETED", "FAILED"):
-            return parse_time(self.primary.get("updatedAt")) or self.samples[-1].at
-        return None
+    def sample_rows(self) -> QuerySet[RolloutSample]:
+        rows = RolloutSample.objects.filter(service=self.service)
+        if not self.subject.is_rollback:
+            return rows.filter(deployment_id=self.subject.primary_id)
+        # A rollback makes the old deployment PRIMARY again, so that one rollout has samples under two ids.
+        until = self.subject.finished_at or timezone.now()
+        return rows.filter(at__gte=self.subject.started_at, at__lte=until + timedelta(minutes=1))
+
+    def counts_of(self, row: RolloutSample) -> Counts:
+        """Return a sample with the rollout's own sides: while it is rolled back, PRIMARY is what goes out."""
+        outgoing, incoming = row.outgoing_running, row.incoming_running
+        if self.subject.is_rollback and row.deployment_id == self.subject.primary_id:
+            outgoing, incoming = incoming, outgoing
+        return Counts(row.at, outgoing, incoming, row.desired)
 
     def moments(self, started: datetime) -> list[Moment]:
         """Return the milestones in the order in which a rollout passes them."""
@@ -92,7 +112,6 @@ class RolloutReader:
             for task in [*self.own_tasks, *(row.task for row in self.failures)]
             if task.started_at
         ]
-        note = f"usually {spell(self.usual)} in total" if self.usual and not self.steady_at else ""
         moments = [
             self.registered(),
             Moment("UpdateService accepted", started),
@@ -100,15 +119,19 @@ class RolloutReader:
         ]
         if self.service.facts.get("loadBalancers"):
             moments.append(Moment("First target registered", self.first_target(started)))
-        return [
-            *moments,
-            Moment("50% running", self.halfway(started)),
-            Moment("Steady state", self.steady_at, note),
-        ]
+        return [*moments, Moment("50% running", self.halfway(started)), self.end()]
+
+    def end(self) -> Moment:
+        """Return how the rollout ends, or is usually over."""
+        if self.subject.is_rollback:
+            return Moment(f"Rolled back to {self.outgoing}", self.subject.finished_at)
+        steady_at = self.steady_at
+        note = f"usually {spell(self.usual)} in total" if self.usual and not steady_at else ""
+        return Moment("Steady state", steady_at, note)
 
     def registered(self) -> Moment:
         """Return when and by whom the incoming task definition was registered."""
-        definition = TaskDefinition.objects.filter(arn=self.primary.get("taskDefinition") or "").first()
+        definition = TaskDefinition.objects.filter(arn=self.subject.incoming_arn).first()
         by = str(definition.facts.get("registeredBy") or "").rpartition("/")[2] if definition else ""
         at = definition.registered_at if definition else None
         return Moment(f"Task definition {self.incoming} registered", at, f"by {by}" if by else "")
@@ -124,12 +147,8 @@ class RolloutReader:
 
     @property
     def steady_at(self) -> datetime | None:
-        """Return when the rollout reached steady state; one that was rolled back never did."""
-        if self.primary.get("rolloutState") != "COMPLETED":
-            return None
-        if self.deployment and self.deployment.status == "SUCCESSFUL":
-            return self.deployment.finished_at
-        return parse_time(self.primary.get("updatedAt"))
+        """Return when the rollout reached steady state; one that failed never did."""
+        return self.subject.finished_at if self.subject.primary.get("rolloutState") == "COMPLETED" else None
 
     @cached_property
     def usual(self) -> timedelta | None:
@@ -137,7 +156,7 @@ class RolloutReader:
         lengths = [
             (row.finished_at - (row.started_at or row.created_at)).total_seconds()
             for row in self.past
-            if row.finished_at and row.status == "SUCCESSFUL" and row != self.deployment
+            if row.finished_at and row.status == "SUCCESSFUL" and row != self.subject.deployment
         ]
         return timedelta(seconds=median(lengths)) if lengths else None
 
@@ -145,7 +164,7 @@ class RolloutReader:
     def outlook(self) -> str:
         """Say what the circuit breaker will do next, when there are failures for it to count."""
         left = self.breaker.left
-        if not self.breaker.is_on or left is None or not self.breaker.failures:
+        if self.subject.is_rollback or not self.breaker.is_on or left is None or not self.breaker.failures:
             return ""
         end = "rolls back" if self.breaker.rolls_back else "stops the rollout"
         if left == 0:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -14,12 +14,13 @@ from django.urls import reverse
 
 from clusters.definition_view import Image, split_image
 from clusters.event_kinds import Day, group_days, task_ids_of
-from clusters.models import Cluster, PollTarget, Service, ServiceDeployment, ServiceEvent, Task
+from clusters.models import Cluster, PollTarget, Service, ServiceEvent, Task
 from clusters.recorder import Recording
 from clusters.rollout_queries import PAST_ROLLOUTS, RolloutReader
-from clusters.service_view import Breaker, breaker_of, outgoing_of, primary_of, revision_names
-from clusters.spans import parse_time
+from clusters.rollout_subject import Subject, subject_of
+from clusters.service_view import Breaker, breaker_of, deployments_of
 from clusters.status import Status
+from clusters.strip import incoming_deployment
 from clusters.task_rows import TaskRow, family_and_revision, row_of, worst_first
 
 EVENTS_ON_OVERVIEW = 8
@@ -34,6 +35,7 @@ class Freshness:
 
     is_stale: bool
     as_of: datetime | None
+    is_gone: bool = False
     failing_since: datetime | None = None
     cause: str = ""
     request_id: str = ""
@@ -41,6 +43,8 @@ class Freshness:
 
 def freshness_of(service: Service, now: datetime) -> Freshness:
     """Say whether a service's figures may be believed, with the error of its account and region."""
+    if service.gone_at is not None:
+        return Freshness(True, service.gone_at, is_gone=True)
     target = PollTarget.objects.filter(
         account_id=service.cluster.account_id, region=service.cluster.region
     ).first()
@@ -53,7 +57,7 @@ def freshness_of(service: Service, now: datetime) -> Freshness:
         return Freshness(True, as_of)
     parts = [part for part in (target.error_action, target.error_code) if part]
     cause = ": ".join(filter(None, [" ".join(parts), target.error_message]))
-    return Freshness(True, as_of, target.failing_since, cause, target.error_request_id)
+    return Freshness(True, as_of, False, target.failing_since, cause, target.error_request_id)
 
 
 def adopt(service: Service, tasks: Iterable[Task]) -> list[Task]:
@@ -69,15 +73,26 @@ def current_tasks(service: Service) -> list[Task]:
     return adopt(service, service.tasks.filter(gone_at=None).exclude(last_status="STOPPED"))
 
 
+def incoming_id(service: Service) -> str:
+    """Return the id of the deployment whose tasks come in: PRIMARY, or one that failed and is backed out."""
+    incoming = incoming_deployment([dict(item) for item in deployments_of(service.facts)])
+    return str((incoming or {}).get("id") or "")
+
+
 def stopped_tasks(service: Service) -> QuerySet[Task]:
     """Return all stopped tasks that were ever seen, the latest first."""
     return service.tasks.filter(last_status="STOPPED").order_by("-stopped_at", "-created_at")
 
 
-def failures_of(service: Service, deployment_id: str, now: datetime) -> list[TaskRow]:
-    """Return the tasks of one deployment that stopped with a failure, the latest first."""
-    tasks = stopped_tasks(service).filter(started_by=deployment_id)[:PAGE_SIZE]
-    rows = [row_of(task, deployment_id, now) for task in adopt(service, tasks)]
+def failures_of(service: Service, subject: Subject, now: datetime) -> list[TaskRow]:
+    """Return the tasks of one rollout that stopped with a failure, the latest first."""
+    tasks = stopped_tasks(service)
+    if subject.is_rollback:
+        # The failed deployment leaves the facts once it is rolled back, and its id with it.
+        tasks = tasks.filter(task_definition_arn=subject.incoming_arn, created_at__gte=subject.started_at)
+    else:
+        tasks = tasks.filter(started_by=subject.incoming_id)
+    rows = [row_of(task, subject.incoming_id, now) for task in adopt(service, tasks[:PAGE_SIZE])]
     return [row for row in rows if row.is_failed]
 
 
@@ -120,45 +135,41 @@ class Overview:
     failures: list[TaskRow]
     table: TaskList
     breaker: Breaker
-    deployment: ServiceDeployment | None
-    primary: Mapping[str, Any]
+    subject: Subject
     outgoing: str
     incoming: str
     recording: Recording | None
-    started_at: datetime | None
     started_by: str
     images: list[DeployedImage]
 
 
 def read_overview(service: Service, now: datetime, freshness: Freshness) -> Overview:
     """Read what the overview shows, in seven queries."""
-    primary, (outgoing, incoming) = primary_of(service.facts), revision_names(service.facts)
-    primary_id = str(primary.get("id") or "")
-    deployments = list(service.service_deployments.all()[:PAST_ROLLOUTS])
-    deployment = deployment_of(primary, deployments)
+    past = list(service.service_deployments.all()[:PAST_ROLLOUTS])
+    subject = subject_of(service.facts, past)
     tasks = current_tasks(service)
-    failures = failures_of(service, primary_id, now) if primary_id else []
-    breaker = breaker_of(service.facts, deployment.facts if deployment else {})
-    recorder = RolloutReader(service, primary, deployment, deployments, tasks, failures, breaker)
+    failures = failures_of(service, subject, now) if subject.incoming_id else []
+    breaker = breaker_of(service.facts, subject.deployment.facts if subject.deployment else {})
+    reader = RolloutReader(service, subject, past, tasks, failures, breaker)
     return Overview(
         tasks=tasks,
         failures=failures,
-        table=list_tasks(tasks, failures, primary_id, now),
+        table=list_tasks(tasks, failures, subject.incoming_id, now),
         breaker=breaker,
-        deployment=deployment,
-        primary=primary,
-        outgoing=outgoing,
-        incoming=incoming,
-        recording=recorder.draw(now, freshness.as_of if freshness.is_stale else None) if primary_id else None,
-        started_at=parse_time(primary.get("createdAt")),
-        started_by=(deployment.created_by if deployment else "") or service.deployed_by,
-        images=images_of(service, deployment),
+        subject=subject,
+        outgoing=reader.outgoing,
+        incoming=reader.incoming,
+        recording=reader.draw(now, freshness.as_of if freshness.is_stale else None),
+        started_by=(subject.deployment.created_by if subject.deployment else "") or service.deployed_by,
+        images=images_of(service, subject),
     )
 
 
-def images_of(service: Service, deployment: ServiceDeployment | None) -> list[DeployedImage]:
+def images_of(service: Service, subject: Subject) -> list[DeployedImage]:
     """Return what the PRIMARY deployment runs, with the digests that ECS resolved where it tells them."""
-    items = (deployment.images if deployment else None) or service.images
+    # The images of a rolled back deployment are those that no longer run.
+    resolved = subject.deployment.images if subject.deployment and not subject.is_rollback else None
+    items = resolved or service.images
     images = []
     for item in items:
         image = split_image(str(item.get("image") or ""))
@@ -168,30 +179,14 @@ def images_of(service: Service, deployment: ServiceDeployment | None) -> list[De
     return images
 
 
-def comparison_address(service: Service) -> str:
+def comparison_address(service: Service, subject: Subject) -> str:
     """Return the address that compares the outgoing revision with the incoming one, nothing when they are one."""
-    before = family_and_revision(str(outgoing_of(service.facts).get("taskDefinition") or ""))
-    after = family_and_revision(str(primary_of(service.facts).get("taskDefinition") or ""))
+    before, after = family_and_revision(subject.outgoing_arn), family_and_revision(subject.incoming_arn)
     if before is None or after is None or before == after or before[0] != after[0]:
         return ""
     cluster = service.cluster
     address = reverse("task-definition-diff", args=[cluster.account.account_id, cluster.region, after[0]])
     return f"{address}?from={before[1]}&to={after[1]}"
-
-
-def deployment_of(
-    primary: Mapping[str, Any], deployments: Sequence[ServiceDeployment]
-) -> ServiceDeployment | None:
-    """Return the service deployment that belongs to the PRIMARY deployment.
-
-    ECS names no link between the two; the one of the same task definition that began last, and not long before, is it.
-    """
-    created = parse_time(primary.get("createdAt"))
-    for candidate in deployments:
-        near = created is None or abs(candidate.created_at - created) < timedelta(minutes=10)
-        if near and candidate.task_definition_arn in ("", primary.get("taskDefinition")):
-            return candidate
-    return None
 
 
 def find_events(service: Service, text: str) -> QuerySet[ServiceEvent]:

@@ -12,6 +12,9 @@ from clusters.models import Task
 from clusters.spans import parse_time, spell
 from clusters.strip import DRAINING_STATES, PENDING_STATES, has_failed, revision_of
 
+# It says that a container ended and not why; the container's own reason says why.
+ESSENTIAL_EXITED = "Essential container in task exited"
+
 
 @dataclass(frozen=True, slots=True)
 class Container:
@@ -72,6 +75,14 @@ class TaskRow:
             if c.reason and c.reason not in self.task.stopped_reason
         ]
         return "; ".join(filter(None, [self.task.stopped_reason, *own]))
+
+    @property
+    def cause(self) -> str:
+        """Return the shortest of AWS's sentences that tells the cause: the container's, where ECS's own is general."""
+        if self.task.stopped_reason == ESSENTIAL_EXITED:
+            own = [c.reason for c in containers_of(self.task.facts) if c.reason]
+            return "; ".join(own) or self.task.stopped_reason
+        return self.reason
 
     @property
     def codes(self) -> list[tuple[str, int]]:

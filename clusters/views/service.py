@@ -14,7 +14,7 @@ from clusters.masking import mask
 from clusters.models import Service
 from clusters.queries import get_service
 from clusters.rendering import unknown_words
-from clusters.service_view import configuration_of, deployment_facts, outgoing_of, primary_of
+from clusters.service_view import configuration_of, deployment_facts, outgoing_of
 from clusters.status import Status
 from clusters.strip import strip_of
 from clusters.task_rows import row_of, worst_first
@@ -47,6 +47,15 @@ def frame(request: ConsoleRequest, service: Service, tab: str) -> dict[str, Any]
     }
 
 
+def says_of(service: Service, freshness: service_queries.Freshness) -> str:
+    """Return the one sentence under the title."""
+    if freshness.is_gone:
+        return "ECS no longer lists this service."
+    if freshness.is_stale and service.status != Status.UNKNOWN:
+        return f"{unknown_words(Status(service.status), freshness.as_of)}."
+    return service.happening
+
+
 @require_GET
 def service(request: ConsoleRequest, account_id: str, region: str, cluster: str, name: str) -> HttpResponse:
     """Show the overview, or the one part of it that a nudge asked for."""
@@ -74,7 +83,8 @@ def overview_context(service: Service, freshness: service_queries.Freshness) -> 
         "facts": deployment_facts(service.facts, overview.breaker),
         "days": service_queries.days_of(service, events, folds=False),
         "definition_url": service_queries.definition_address(service.cluster, service.task_definition_arn),
-        "compare_url": service_queries.comparison_address(service),
+        "failed_url": service_queries.definition_address(service.cluster, overview.subject.incoming_arn),
+        "compare_url": service_queries.comparison_address(service, overview.subject),
     }
 
 
@@ -87,14 +97,14 @@ def service_tasks(
     keep_hot(found)
     stopped = request.GET.get("state") == "stopped"
     now = timezone.now()
-    primary_id = str(primary_of(found.facts).get("id") or "")
+    incoming_id = service_queries.incoming_id(found)
     page = None
     if stopped:
         page = service_queries.page_of(service_queries.stopped_tasks(found), request.GET.get("page"))
-        rows = [row_of(task, primary_id, now) for task in service_queries.adopt(found, page)]
+        rows = [row_of(task, incoming_id, now) for task in service_queries.adopt(found, page)]
     else:
         current = service_queries.current_tasks(found)
-        rows = worst_first(row_of(task, primary_id, now) for task in current)
+        rows = worst_first(row_of(task, incoming_id, now) for task in current)
     context = frame(request, found, "tasks") | {"rows": rows, "page": page, "is_stopped": stopped}
     context["stopped_count"] = page.paginator.count if page else service_queries.stopped_tasks(found).count()
     return render_page(request, "clusters/service_tasks.html", context, partial="service-tasks")

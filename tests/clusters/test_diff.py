@@ -135,7 +135,7 @@ containers = st.lists(
         {"name": st.sampled_from(["app", "web", "log"])}, optional={"image": st.text(), "linux": tree}
     ),
     max_size=3,
-    unique_by=lambda item: item["name"],
+    unique_by=lambda item: str(item["name"]),
 )
 definitions = st.fixed_dictionaries(
     {"containerDefinitions": containers, "volumes": st.just([])}, optional={"cpu": values}
