@@ -166,7 +166,7 @@ def overdue(run: Run, answer: Next) -> Next:
     known = (rollout.get("waiting_for") or {}).get("sentence", "")
     trouble = answer.progress.get("trouble", "")
     minutes = int((run.now - (change.dispatched_at or run.now)).total_seconds() // 60)
-    text = f"Not finished after {minutes} min. {known or trouble or answer.note}".strip()
+    text = f"Not finished after {minutes} min. {trouble or known or answer.note}".strip()
     return Next(State.NEEDS_ATTENTION, text, RARELY, answer.step, answer.progress)
 
 

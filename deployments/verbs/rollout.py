@@ -132,9 +132,10 @@ def stop_call(run: Run, arn: str) -> Call:
     params = {"serviceDeploymentArn": arn, "stopType": "ROLLBACK"}
 
     def look(attempt: Attempt) -> Document | None:
-        entry = run.gateway.service_deployment(arn)
-        is_stopping = entry.get("status") not in ("PENDING", "IN_PROGRESS")
-        return {"service_deployment_arn": arn, "status": entry.get("status", "")} if is_stopping else None
+        status = str(run.gateway.service_deployment(arn).get("status", ""))
+        # One that ended otherwise ended by itself; asking again is refused by ECS and does no harm.
+        rolls_back = status.startswith("ROLLBACK")
+        return {"service_deployment_arn": arn, "status": status} if rolls_back else None
 
     return Call(
         STOP,

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from audit.models import AuditEntry
+from deployments.models import Attempt, Change
+from deployments.sealing import seal
 from deployments.states import State
-from tests.deployments.rig import REPOSITORY, Rig
+from tests.deployments.rig import REPOSITORY, Killed, Rig, dies_before
 
 
 def test_deploy_succeeds_and_touches_aws_exactly_twice(dev_rig: Rig) -> None:
@@ -27,3 +32,145 @@ def test_deploy_of_a_crashing_image_ends_rolled_back_in_ecs_own_words(dev_rig: R
     assert dev_rig.facts()["taskDefinition"] == before
     moves = list(change.transitions.values_list("to_state", flat=True))
     assert moves == ["queued", "running", "rolling_back", "rolled_back"]
+
+
+def test_deploy_keeps_the_values_that_nobody_touched_and_seals_the_new_one(dev_rig: Rig) -> None:
+    change = dev_rig.until(dev_rig.deploy("v2", environment={"LOG_LEVEL": seal("debug-secret")}))
+    assert change.state == State.SUCCEEDED, change.outcome
+    definition = dev_rig.call("DescribeTaskDefinition", taskDefinition=change.progress["registered_arn"])
+    environment = definition["taskDefinition"]["containerDefinitions"][0]["environment"]
+    assert environment == [
+        {"name": "LOG_LEVEL", "value": "debug-secret"},
+        {"name": "API_TOKEN", "value": "tok-1"},
+    ]
+    stored = [str(list(rows.values())) for rows in (Change.objects, Attempt.objects, AuditEntry.objects)]
+    for text in stored:
+        assert "debug-secret" not in text
+        assert "tok-1" not in text
+
+
+def test_restart_replaces_the_tasks_by_one_forced_deployment(dev_rig: Rig) -> None:
+    before = dev_rig.facts()["deployments"][0]
+    change = dev_rig.until(dev_rig.ask("restart"))
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert dev_rig.calls == ["ecs:UpdateService"]
+    after = dev_rig.facts()["deployments"][0]
+    assert after["id"] != before["id"]
+    assert after["taskDefinition"] == before["taskDefinition"]
+
+
+def test_scale_waits_until_that_many_tasks_run(dev_rig: Rig) -> None:
+    change = dev_rig.ask("scale", {"desired_count": 4})
+    change = dev_rig.wake(change)
+    assert change.state == State.RUNNING
+    change = dev_rig.until(change)
+    assert change.state == State.SUCCEEDED
+    assert change.outcome == "4 of 4 tasks run."
+    assert dev_rig.facts()["runningCount"] == 4
+    assert dev_rig.calls == ["ecs:UpdateService"]
+
+
+def test_scale_that_something_else_undoes_is_no_success(dev_rig: Rig) -> None:
+    change = dev_rig.wake(dev_rig.ask("scale", {"desired_count": 6}))
+    dev_rig.call("UpdateService", cluster="prod", service="checkout-api", desiredCount=3)
+    change = dev_rig.until(change)
+    assert change.state == State.FAILED
+    assert "set it to 3" in change.outcome
+
+
+def test_stopped_task_ends_the_change_when_it_has_stopped(dev_rig: Rig) -> None:
+    task = dev_rig.service.tasks.first()
+    assert task is not None
+    change = dev_rig.until(dev_rig.ask("stop_task", {"task_id": task.task_id}))
+    assert change.state == State.SUCCEEDED
+    assert f"CR-{change.pk} by alice: because" in change.outcome
+    assert dev_rig.calls == ["ecs:StopTask"]
+
+
+def test_finished_deployment_is_rolled_back_to_what_succeeded_before(dev_rig: Rig) -> None:
+    first = dev_rig.facts()["taskDefinition"]
+    dev_rig.until(dev_rig.deploy("v2"))
+    dev_rig.sync()
+    target = dev_rig.service.service_deployments.get(task_definition_arn=first)
+    change = dev_rig.until(dev_rig.ask("rollback", {"service_deployment_id": target.pk}))
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert dev_rig.facts()["taskDefinition"] == first
+    assert dev_rig.calls[-1] == "ecs:UpdateService"
+
+
+def test_running_deploy_is_rolled_back_in_flight(dev_rig: Rig) -> None:
+    first = dev_rig.facts()["taskDefinition"]
+    change = dev_rig.until(dev_rig.deploy("v2-slow"), State.RUNNING)
+    change = dev_rig.pass_time(change, 15)
+    dev_rig.roll_back(change)
+    change = dev_rig.until(change)
+    assert change.state == State.ROLLED_BACK, change.outcome
+    assert change.rollback_requested_by == dev_rig.people["alice"]
+    assert "user request" in change.outcome
+    assert dev_rig.calls == [
+        "ecs:RegisterTaskDefinition",
+        "ecs:UpdateService",
+        "ecs:StopServiceDeployment",
+    ]
+    assert dev_rig.facts()["taskDefinition"] == first
+
+
+def test_rollback_asked_before_anything_was_sent_sends_nothing(dev_rig: Rig) -> None:
+    change = dev_rig.deploy("v2")
+    dev_rig.around = dies_before("ecs:RegisterTaskDefinition")
+    with pytest.raises(Killed):
+        dev_rig.wake(change)
+    dev_rig.around = None
+    dev_rig.roll_back(change)
+    change = dev_rig.until(change)
+    assert change.state == State.ROLLED_BACK
+    assert "never changed" in change.outcome
+    assert "ecs:UpdateService" not in dev_rig.calls
+
+
+def test_rollback_that_comes_too_late_says_so_and_tells_the_truth(dev_rig: Rig) -> None:
+    change = dev_rig.until(dev_rig.deploy("v2"), State.RUNNING)
+    dev_rig.world.advance(300)
+    dev_rig.roll_back(change)
+    change = dev_rig.until(change)
+    assert change.state == State.SUCCEEDED
+    notes = " ".join(change.transitions.values_list("note", flat=True))
+    assert "completed the deployment before the rollback reached it" in notes
+
+
+def test_deployment_in_flight_from_outside_is_rolled_back_on_request(dev_rig: Rig) -> None:
+    first = dev_rig.facts()["taskDefinition"]
+    dev_rig.call(
+        "UpdateService", cluster="prod", service="checkout-api", taskDefinition=dev_rig.define("v9-slow")
+    )
+    dev_rig.world.advance(20)
+    dev_rig.sync()
+    change = dev_rig.until(dev_rig.ask("rollback", {"in_flight": True}))
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert dev_rig.calls == ["ecs:StopServiceDeployment"]
+    assert dev_rig.facts()["taskDefinition"] == first
+
+
+def test_deployment_that_another_one_replaces_is_no_success(dev_rig: Rig) -> None:
+    change = dev_rig.until(dev_rig.deploy("v2-slow"), State.RUNNING)
+    change = dev_rig.pass_time(change, 10)
+    dev_rig.call("UpdateService", cluster="prod", service="checkout-api", taskDefinition=dev_rig.define("v3"))
+    change = dev_rig.until(change)
+    assert change.state == State.FAILED
+    assert "newer service deployment" in change.outcome
+
+
+def test_rollout_past_its_deadline_needs_attention_with_a_reason_and_never_fails(dev_rig: Rig) -> None:
+    dev_rig.call(
+        "UpdateService",
+        cluster="prod",
+        service="checkout-api",
+        deploymentConfiguration={"deploymentCircuitBreaker": {"enable": False, "rollback": False}},
+    )
+    dev_rig.sync()
+    change = dev_rig.until(dev_rig.deploy("v2-crash"), State.RUNNING)
+    change = dev_rig.until(change, State.NEEDS_ATTENTION, limit=3600, step=60)
+    assert "have failed in a row" in change.outcome or "keep failing" in change.outcome
+    dev_rig.roll_back(change)
+    change = dev_rig.until(change)
+    assert change.state == State.ROLLED_BACK, change.outcome
