@@ -6,13 +6,13 @@ Calls are made outside of transactions; each store is one short transaction unde
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from aws import ecs
@@ -72,11 +72,6 @@ class Reader:
         items = ecs.describe_clusters(self.scope, arns).items
         with self.storing() as changes:
             clusters, found = snapshots.store_clusters(self.account, self.target.region, items, at)
-            gone = Service.objects.filter(
-                cluster__account=self.account, cluster__region=self.target.region, gone_at=None
-            ).exclude(cluster__in=clusters)
-            found.services |= set(gone.values_list("pk", flat=True))
-            gone.update(gone_at=at)
             changes.add(found)
         self.has_read = True
         counts = {item["clusterArn"]: item for item in items}
@@ -96,7 +91,7 @@ class Reader:
         described = ecs.describe_services(self.scope, cluster.name, arns)
         with self.storing() as changes:
             found = snapshots.store_services(cluster, described.items, at, listed=arns)
-            self.finish(found, [item["serviceArn"] for item in described.items], changes)
+            self.finish(found, changes, judged=known)
 
     def read_all_tasks(self, cluster: Cluster) -> None:
         """List and describe the running tasks of a cluster."""
@@ -110,7 +105,7 @@ class Reader:
         with self.storing() as changes:
             found = snapshots.store_tasks(cluster, described.items, at)
             found.add(snapshots.follow_vanished(cluster, set(arns), at))
-            self.finish(found, (), changes)
+            self.finish(found, changes)
 
     # Round of what is due -----------------------------------------------------------------------------------------
 
@@ -152,17 +147,12 @@ class Reader:
         missing |= {item["serviceArn"] for item in described.items if item.get("status") == "INACTIVE"}
         with self.storing() as changes:
             found = snapshots.store_services(cluster, described.items, at)
-            gone = Service.objects.filter(cluster=cluster, arn__in=missing, gone_at=None)
-            found.services |= set(gone.values_list("pk", flat=True))
-            gone.update(gone_at=at)
-            hot = [service for service in services if service.is_hot and service.arn not in missing]
-            self.finish(found, [service.arn for service in hot], changes)
+            if missing:
+                found.services |= snapshots.retire_services(Service.objects.filter(arn__in=missing), at)
+            read = Service.objects.filter(pk__in=[service.pk for service in services])
+            self.finish(found, changes, judged=read)
         self.has_read = True
-        woken = Service.objects.filter(pk__in=found.services, gone_at=None).exclude(
-            pk__in=[s.pk for s in hot]
-        )
-        names = [service.name for service in hot]
-        names += woken.exclude(running_count=F("desired_count")).values_list("name", flat=True)
+        names = [service.name for service in services if service.is_hot and service.arn not in missing]
         self.read_tasks_of(cluster, names)
 
     def read_tasks_of(self, cluster: Cluster, names: Sequence[str]) -> None:
@@ -185,7 +175,7 @@ class Reader:
             found = snapshots.store_tasks(cluster, described.items, at)
             pks = list(Service.objects.filter(cluster=cluster, name__in=names).values_list("pk", flat=True))
             found.add(snapshots.drop_vanished(pks, listed, at))
-            self.finish(found, (), changes)
+            self.finish(found, changes)
 
     # Deployments and definitions ----------------------------------------------------------------------------------
 
@@ -259,7 +249,7 @@ class Reader:
             for service in moved:
                 # As it was when listed: what moves meanwhile is read in the next round.
                 Service.objects.filter(pk=service.pk).update(rollout_read=service.rollout_key)
-            self.finish(found, (), changes)
+            self.finish(found, changes)
 
     def read_definitions(self) -> None:
         """Describe task definitions that are not known; a revision is read once, because it never changes."""
@@ -276,7 +266,7 @@ class Reader:
                     rollouts.store_definition(self.account, self.target.region, item, at)
             users = Service.objects.filter(task_definition_arn__in=arns, gone_at=None)
             found = Changes(services=set(users.values_list("pk", flat=True)))
-            self.finish(found, (), changes)
+            self.finish(found, changes)
 
     def describe_definition(self, arn: str) -> ecs.Item | None:
         """Describe a task definition, None for one that ECS has deleted."""
@@ -295,35 +285,23 @@ class Reader:
             yield changes
             changes.publish()
 
-    def finish(self, found: Changes, judged: Collection[str], changes: Changes) -> None:
-        """Judge and draw the services that changed, record rollouts; `judged` are ARNs to judge though nothing changed.
+    def finish(self, found: Changes, changes: Changes, *, judged: QuerySet[Service] | None = None) -> None:
+        """Judge and draw the services that changed, and record rollouts.
 
-        Time alone makes a shortage count, so services that are short are judged in every read of them.
+        Of `judged` those that are short or roll out are judged though nothing changed: time alone changes a status.
         """
         touched = found.touched_services
-        short = (
-            Service.objects.filter(arn__in=judged).exclude(running_count=F("desired_count")) if judged else ()
-        )
-        ageing = {service.pk for service in short}
-        rewritten = derive(touched | ageing, timezone.now(), redraw=touched)
-        found.services |= rewritten
-        rolling = Service.objects.filter(pk__in=touched | ageing | self.rolling_of(judged))
-        rollouts.store_samples(rolling.only("facts", "desired_count", "changed_at"), timezone.now())
-        found.clusters |= set(
-            Service.objects.filter(pk__in=found.services)
-            .order_by()
-            .values_list("cluster", flat=True)
-            .distinct()
-        )
+        ageing: set[int] = set()
+        if judged is not None:
+            moving = ~Q(running_count=F("desired_count")) | Q(rollout_state="IN_PROGRESS")
+            ageing = set(judged.filter(moving).order_by().values_list("pk", flat=True))
+        if touched or ageing:
+            now = timezone.now()
+            found.services |= derive(touched | ageing, now, redraw=touched)
+            rollouts.store_samples(Service.objects.filter(pk__in=touched | ageing), now)
+            clusters = Service.objects.filter(pk__in=found.services).order_by()
+            found.clusters |= set(clusters.values_list("cluster", flat=True).distinct())
         changes.add(found)
-
-    def rolling_of(self, arns: Collection[str]) -> set[int]:
-        rows = (
-            Service.objects.filter(arn__in=arns, rollout_state="IN_PROGRESS")
-            if arns
-            else Service.objects.none()
-        )
-        return set(rows.values_list("pk", flat=True))
 
     def guarded(self, read: Callable[..., None], *args: object) -> bool:
         """Read one part; its error is kept, and the other parts go on unless the region as a whole fails."""

@@ -12,13 +12,15 @@ from clusters.changes import Changes
 from clusters.hashing import as_facts, state_hash
 from clusters.models import Account, RolloutSample, Service, ServiceDeployment, TaskDefinition
 from clusters.service_view import primary_of
-from clusters.snapshots import OBSERVED, Item, differs, known_by_arn, observed, upsert
+from clusters.snapshots import FOLLOW_SECONDS, OBSERVED, Item, differs, known_by_arn, observed, upsert
 from clusters.spans import parse_time
 
 # ECS's states in which a service deployment still moves.
 OPEN = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 # A sample every two hundredth of a rollout's age keeps its number below about fifteen hundred, however long it takes.
 SAMPLES_OF_AGE = 200
+# ECS shows stopped tasks for about an hour.
+STOPPED_SEEN_FOR = timedelta(hours=1)
 # A task definition that ECS no longer describes; asked for once.
 MISSING = "MISSING"
 DEPLOYMENT_FIELDS = [
@@ -47,7 +49,20 @@ def store_service_deployments(
         if differs(known.get(arn), new_hash, at):
             written.append(deployment_row(services[item["serviceArn"]], item, revisions, new_hash, at))
     upsert(ServiceDeployment, written, DEPLOYMENT_FIELDS)
+    follow_failed(written, at)
     return Changes(deployments_of={row.service_id for row in written})
+
+
+def follow_failed(deployments: Iterable[ServiceDeployment], at: datetime) -> None:
+    """Have services read often whose deployment has just failed: their stopped tasks, which say why, go soon."""
+    failed = {
+        row.service_id
+        for row in deployments
+        if row.status.startswith("ROLLBACK") and at - (row.finished_at or at) < STOPPED_SEEN_FOR
+    }
+    if failed:
+        until = at + timedelta(seconds=FOLLOW_SECONDS)
+        Service.objects.filter(pk__in=failed).update(hot_until=until)
 
 
 def deployment_row(
@@ -169,7 +184,7 @@ def is_sample_due(service: Service, primary: Item, last: datetime | None, at: da
     if primary.get("rolloutState") != "IN_PROGRESS":
         ended = parse_time(primary.get("updatedAt"))
         # Nothing was recorded of a rollout that was over when it was first seen.
-        return last is not None and ended is not None and last < ended and service.changed_at == at
+        return last is not None and ended is not None and last < ended <= at
     age = (at - (parse_time(primary.get("createdAt")) or at)).total_seconds()
     # A little less than the interval, because a read is never exactly on time.
     gap = max(settings.POLL_HOT_SECONDS * 0.8, age / SAMPLES_OF_AGE)

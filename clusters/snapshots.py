@@ -63,16 +63,18 @@ class Known(NamedTuple):
     pk: int
     hash: str
     observed_at: datetime
-    is_gone: bool
+    gone_at: datetime | None
+    newest_event_id: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        return self.gone_at is not None
 
 
-def known_by_arn(rows: Any) -> dict[str, Known]:
+def known_by_arn(rows: Any, *more: str) -> dict[str, Known]:
     """Return what is stored, by ARN, in one query."""
-    values = rows.values_list("arn", "pk", "state_hash", "observed_at", "gone_at")
-    return {
-        arn: Known(pk, stored, observed_at, gone_at is not None)
-        for arn, pk, stored, observed_at, gone_at in values
-    }
+    values = rows.order_by().values_list("arn", "pk", "state_hash", "observed_at", "gone_at", *more)
+    return {row[0]: Known(*row[1:]) for row in values}
 
 
 def differs(known: Known | None, new_hash: str, observed_at: datetime) -> bool:
@@ -136,7 +138,12 @@ def store_clusters(
             )
             written.append(cluster)
     upsert(Cluster, written, CLUSTER_FIELDS)
-    changes.clusters = {row.pk for row in written} | mark_gone(rows, known, listed, at)
+    gone = mark_gone(rows, known, listed, at)
+    changes.clusters = {row.pk for row in written} | gone
+    if gone:
+        changes.services = retire_services(Service.objects.filter(cluster__in=gone), at)
+        alone = Task.objects.filter(cluster__in=gone, gone_at=None).exclude(last_status="STOPPED")
+        alone.update(gone_at=at, observed_at=at)
     return list(rows.filter(arn__in=listed).select_related("account")), changes
 
 
@@ -146,7 +153,7 @@ def store_services(
     """Take over descriptions of services and their new events; with `listed`, the others are marked gone."""
     described = {str(item["serviceArn"]): item for item in items if item.get("status") != "INACTIVE"}
     rows = Service.objects.filter(cluster=cluster)
-    known = known_by_arn(rows if listed is not None else rows.filter(arn__in=described))
+    known = known_by_arn(rows if listed is not None else rows.filter(arn__in=described), "newest_event_id")
     changes, written = Changes(), []
     for arn, item in described.items():
         new_hash = state_hash("service", item)
@@ -154,12 +161,26 @@ def store_services(
             written.append(service_row(cluster, item, new_hash, at))
     upsert(Service, written, SERVICE_FIELDS)
     changes.services = {row.pk for row in written}
-    if listed is not None:
-        changes.services |= mark_gone(rows, known, described, at)
-    changes.events_of = store_events(rows.filter(arn__in=described), described)
+    changes.events_of = store_events(described, known, {row.arn: row.pk for row in written})
+    if listed is None:
+        present = rows.filter(pk__in=[row.pk for arn, row in known.items() if arn in described])
+    else:
+        missing = [row.pk for arn, row in known.items() if not row.is_gone and arn not in described]
+        changes.services |= retire_services(rows.filter(pk__in=missing), at) if missing else set()
+        present = rows.filter(gone_at=None)
     # How fresh each figure is told by this, and not by observed_at, which moves with the state alone.
-    rows.filter(arn__in=described).update(described_at=at)
+    present.update(described_at=at)
     return changes
+
+
+def retire_services(rows: Any, at: datetime) -> set[int]:
+    """Mark services and what runs of them as gone; return the keys of the services."""
+    pks = set(rows.filter(gone_at=None).order_by().values_list("pk", flat=True))
+    if pks:
+        Service.objects.filter(pk__in=pks).update(gone_at=at, observed_at=at, changed_at=at)
+        tasks = Task.objects.filter(service_id__in=pks, gone_at=None).exclude(last_status="STOPPED")
+        tasks.update(gone_at=at, observed_at=at)
+    return pks
 
 
 def service_row(cluster: Cluster, item: Item, new_hash: str, at: datetime) -> Service:
@@ -186,31 +207,37 @@ def service_row(cluster: Cluster, item: Item, new_hash: str, at: datetime) -> Se
     )
 
 
-def store_events(rows: Any, described: Mapping[str, Item]) -> set[int]:
+def store_events(
+    described: Mapping[str, Item], known: Mapping[str, Known], written: Mapping[str, int]
+) -> set[int]:
     """Keep the events that are newer than the newest one known; return the services that have any."""
     new: list[ServiceEvent] = []
     newest: list[Service] = []
-    for pk, arn, last in rows.values_list("pk", "arn", "newest_event_id"):
+    for arn, item in described.items():
+        last = known[arn].newest_event_id if arn in known else ""
         # ECS gives them newest first, so everything before the known one is new.
-        events = described[arn].get("events") or []
+        events = item.get("events") or []
         if not events or events[0]["id"] == last:
             continue
+        pk = written[arn] if arn in written else known[arn].pk
         newest.append(Service(pk=pk, newest_event_id=events[0]["id"]))
         for event in events:
             if event["id"] == last:
                 break
-            new.append(
-                ServiceEvent(
-                    service_id=pk,
-                    event_id=event["id"],
-                    created_at=event["createdAt"],
-                    message=event["message"],
-                )
-            )
+            new.append(event_row(pk, event))
     if newest:
         ServiceEvent.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
         Service.objects.bulk_update(newest, ["newest_event_id"], batch_size=200)
     return {row.pk for row in newest}
+
+
+def event_row(service_id: int, event: Item) -> ServiceEvent:
+    return ServiceEvent(
+        service_id=service_id,
+        event_id=event["id"],
+        created_at=event["createdAt"],
+        message=event["message"],
+    )
 
 
 def store_tasks(cluster: Cluster, items: Iterable[Item], at: datetime) -> Changes:
@@ -268,7 +295,7 @@ def exit_code_of(item: Item) -> int | None:
 def follow_vanished(cluster: Cluster, listed: Collection[str], at: datetime) -> Changes:
     """Have the services read often whose tasks are no longer listed as running, to see how those ended.
 
-    Tasks that belong to no service have nobody who asks again, so they are gone.
+    Tasks without a service that is still there have nobody who asks again, so they are gone.
     """
     current = Task.objects.filter(cluster=cluster, gone_at=None, observed_at__lte=at).exclude(
         last_status="STOPPED"
@@ -279,8 +306,13 @@ def follow_vanished(cluster: Cluster, listed: Collection[str], at: datetime) -> 
         if arn not in listed
     ]
     changes = Changes()
-    owners = {service_id for _, service_id in missing if service_id}
-    alone = {pk for pk, service_id in missing if not service_id}
+    asked = {service_id for _, service_id in missing if service_id}
+    owners = (
+        set(Service.objects.filter(pk__in=asked, gone_at=None).values_list("pk", flat=True))
+        if asked
+        else set()
+    )
+    alone = {pk for pk, service_id in missing if service_id not in owners}
     if owners:
         Service.objects.filter(pk__in=owners).update(hot_until=at + timedelta(seconds=FOLLOW_SECONDS))
     if alone:
