@@ -1,7 +1,30 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from access.queries import Access
 
 
 class DeploymentsConfig(AppConfig):
     name = "deployments"
+
+    def ready(self) -> None:
+        """Say who may watch changes: one of them, where it can be seen; that any moved, where anything can."""
+        from live import topics
+
+        topics.register("change", may_watch_change)
+        topics.register("changes", may_watch_any)
+        topics.register("approvals", may_watch_any)
+
+
+def may_watch_change(access: Access, ident: str) -> bool:
+    from deployments.models import Change
+
+    return ident.isdecimal() and access.visible(Change.objects.filter(pk=int(ident))).exists()
+
+
+def may_watch_any(access: Access, ident: str) -> bool:
+    return not ident and access.holds("fleet.view")

@@ -1,7 +1,33 @@
-"""Addresses of this app."""
+"""Addresses of changes, approvals and deployment history."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from deployments.views import acting, approvals, changes, composer, history
+
+SERVICE = "services/<str:account_id>/<str:region>/<str:cluster>/<str:name>/"
+TASK = "tasks/<str:account_id>/<str:region>/<str:cluster>/<str:task_id>/"
+
+urlpatterns: list[URLPattern] = [
+    path(f"{SERVICE}actions/", acting.service_actions, name="service-actions"),
+    path(f"{SERVICE}deploy/", composer.deploy, name="deploy"),
+    path(f"{SERVICE}deploy/images/", composer.image_tags, name="image-tags"),
+    path(f"{SERVICE}restart/", acting.restart, name="restart"),
+    path(f"{SERVICE}scale/", acting.scale, name="scale"),
+    path(f"{SERVICE}rollback/", acting.rollback, name="rollback"),
+    path(f"{SERVICE}deployments/", history.service_deployments, name="service-deployments"),
+    path(f"{TASK}actions/", acting.task_actions, name="task-actions"),
+    path(f"{TASK}stop/", acting.stop_task, name="stop-task"),
+    path("changes/", changes.changes, name="changes"),
+    path("changes/counts/", approvals.counts, name="rail-counts"),
+    path("changes/<int:pk>/", changes.change, name="change"),
+    path("changes/<int:pk>/logs/", changes.change_logs, name="change-logs"),
+    path("changes/<int:pk>/cancel/", changes.cancel, name="cancel-change"),
+    path("changes/<int:pk>/rollback/", changes.roll_back, name="rollback-change"),
+    path("changes/<int:pk>/approve/", approvals.approve, name="approve-change"),
+    path("changes/<int:pk>/reject/", approvals.reject, name="reject-change"),
+    path("approvals/", approvals.approvals, name="approvals"),
+    path("deployments/", history.deployment_history, name="deployment-history"),
+    path("deployments/export/", history.export, name="deployment-export"),
+]

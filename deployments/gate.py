@@ -1,0 +1,185 @@
+"""The gate of a change: who must act now, and with which buttons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from clusters.spans import spell
+from deployments.models import Change
+from deployments.states import State
+from deployments.verbs import verb_for
+
+if TYPE_CHECKING:
+    from access.queries import Access
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing that can be done; with a reason it is off."""
+
+    view: str
+    name: str
+    text: str
+    button: str
+    icon: str
+    look: str = ""
+    reason: str = ""
+    asks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What waits for a person, since when, and until when."""
+
+    look: str
+    icon: str
+    colour: str
+    title: str
+    text: str = ""
+    since: datetime | None = None
+    until: str = ""
+    choices: list[Choice] = field(default_factory=list)
+
+
+def gate_of(change: Change, access: Access, approvers: list[str], now: datetime) -> Gate | None:
+    """Return the gate of a change, None where nothing can be done."""
+    state = change.state_choice
+    if state == State.AWAITING_APPROVAL:
+        return approval_gate(change, access, approvers, now)
+    if state == State.QUEUED:
+        title = "Queued: a worker takes it next"
+        return Gate("go", "i-clock", "deploying", title, choices=[cancel_choice(change, access)])
+    if state == State.RUNNING:
+        text = waiting_for(change)
+        return Gate(
+            "go",
+            "s-deploying",
+            "deploying",
+            "In progress",
+            text,
+            change.dispatched_at,
+            left(change, now),
+            rollback_choices(change, access),
+        )
+    if state == State.ROLLING_BACK:
+        return Gate(
+            "warn",
+            "i-back",
+            "degraded",
+            "Rolling back",
+            waiting_for(change) or "Rolled back is said when AWS says so.",
+            latest_move(change),
+            left(change, now),
+        )
+    if state == State.NEEDS_ATTENTION:
+        choices = [*rollback_choices(change, access), cancel_choice(change, access)]
+        return Gate(
+            "warn",
+            "s-degraded",
+            "degraded",
+            "Needs a person",
+            attention_text(change),
+            latest_move(change),
+            "",
+            choices,
+        )
+    return None
+
+
+def approval_gate(change: Change, access: Access, approvers: list[str], now: datetime) -> Gate:
+    reason = why_not_approve(change, access, approvers)
+    approve = Choice(
+        "approve-change",
+        "Approve",
+        "It is queued at once and carried out exactly as planned here.",
+        "Approve",
+        "check",
+        "primary",
+        reason,
+        "Comment",
+    )
+    reject = Choice(
+        "reject-change",
+        "Reject",
+        "It ends; what was asked has to be asked anew.",
+        "Reject",
+        "x",
+        "danger",
+        reason,
+        "Why",
+    )
+    return Gate(
+        "go",
+        "i-approvals",
+        "deploying",
+        "Waits for approval",
+        approvers_text(approvers),
+        change.created_at,
+        left(change, now, "expires"),
+        [approve, reject, cancel_choice(change, access)],
+    )
+
+
+def why_not_approve(change: Change, access: Access, approvers: list[str]) -> str:
+    """Say why this person may not decide, empty when they may."""
+    if change.requester_id == access.user.pk:
+        others = f" {', '.join(approvers)} can." if approvers else " Nobody else holds that role here yet."
+        return f"You asked for this change yourself; another release manager has to decide on it.{others}"
+    decision = access.can("change.approve", change.access_resource)
+    return "" if decision else decision.reason
+
+
+def approvers_text(approvers: list[str]) -> str:
+    if not approvers:
+        return "Nobody but the requester may approve it: an admin has to make someone a release manager here."
+    return f"{', '.join(approvers)} may approve it."
+
+
+def cancel_choice(change: Change, access: Access) -> Choice:
+    """Return withdrawing, which whoever asked may always do."""
+    is_own = change.requester_id == access.user.pk
+    decision = access.can("change.cancel", change.access_resource)
+    reason = "" if is_own or decision else decision.reason
+    if change.state == State.NEEDS_ATTENTION:
+        text = "The console stops looking after it. What runs in ECS is left as it is."
+        return Choice("cancel-change", "Set aside", text, "Set it aside", "x", "", reason)
+    return Choice(
+        "cancel-change", "Cancel", "Nothing has been done in AWS yet.", "Cancel the change", "x", "", reason
+    )
+
+
+def rollback_choices(change: Change, access: Access) -> list[Choice]:
+    """Return the way back of a running change, none where it began no service deployment."""
+    if not verb_for(change.kind).can_be_rolled_back(change):
+        return []
+    decision = access.can("service.rollback", change.access_resource)
+    before = str(change.progress.get("previous_task_definition_arn") or "").rsplit(":", 1)[-1]
+    button = f"Roll back to :{before}" if before.isdecimal() else "Roll back"
+    text = "ECS stops this rollout and returns to what ran before."
+    reason = "" if decision else decision.reason
+    return [Choice("rollback-change", "Roll back", text, button, "back", "", reason)]
+
+
+def waiting_for(change: Change) -> str:
+    """Return what keeps a rollout from ending, as the worker saw it last."""
+    waiting = (change.progress.get("rollout") or {}).get("waiting_for") or {}
+    return str(waiting.get("sentence") or "")
+
+
+def attention_text(change: Change) -> str:
+    last = change.transitions.last()
+    return (last.note if last else "") or waiting_for(change)
+
+
+def latest_move(change: Change) -> datetime | None:
+    last = change.transitions.last()
+    return last.at if last else None
+
+
+def left(change: Change, now: datetime, verb: str = "a person is asked to look") -> str:
+    """Say what happens when the clock runs out."""
+    if change.deadline_at is None or change.deadline_at <= now:
+        return ""
+    return f"{verb} in {spell(change.deadline_at - now)}"

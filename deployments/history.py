@@ -1,0 +1,157 @@
+"""Deployment history: what ECS rolled out, each with its change or marked as outside the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from clusters.models import ServiceDeployment
+from clusters.spans import spell
+from deployments.image_reference import parse
+from deployments.models import Change
+
+# ECS's status, verbatim, to the shape and colour that stand beside it. A rollback is never drawn as a success.
+LOOKS: dict[str, tuple[str, str]] = {
+    "PENDING": ("deploying", "s-deploying"),
+    "IN_PROGRESS": ("deploying", "s-deploying"),
+    "SUCCESSFUL": ("steady", "s-steady"),
+    "STOP_REQUESTED": ("degraded", "s-degraded"),
+    "STOPPED": ("failed", "s-failed"),
+    "ROLLBACK_REQUESTED": ("degraded", "i-back"),
+    "ROLLBACK_IN_PROGRESS": ("degraded", "i-back"),
+    "ROLLBACK_SUCCESSFUL": ("failed", "i-back"),
+    "ROLLBACK_FAILED": ("failed", "s-failed"),
+}
+WORDS = {
+    "ROLLBACK_SUCCESSFUL": "rolled back",
+    "ROLLBACK_IN_PROGRESS": "rolling back",
+    "ROLLBACK_REQUESTED": "rollback requested",
+    "ROLLBACK_FAILED": "rollback failed",
+    "STOPPED": "stopped",
+    "STOP_REQUESTED": "stopping",
+}
+UNKNOWN_LOOK = ("stale", "s-stale")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of a deployment with the digest that ECS resolved."""
+
+    container: str
+    version: str
+    reference: str
+    short_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One service deployment as a row."""
+
+    deployment: ServiceDeployment
+    change: Change | None
+    previous: ServiceDeployment | None
+    is_current: bool
+    now: datetime
+
+    @property
+    def css(self) -> str:
+        return LOOKS.get(self.deployment.status, UNKNOWN_LOOK)[0]
+
+    @property
+    def shape(self) -> str:
+        return LOOKS.get(self.deployment.status, UNKNOWN_LOOK)[1]
+
+    @property
+    def words(self) -> str:
+        """Return what the status means, where ECS's word alone could be misread."""
+        return WORDS.get(self.deployment.status, "")
+
+    @property
+    def number(self) -> str:
+        return self.deployment.task_definition_arn.rsplit(":", 1)[-1]
+
+    @property
+    def duration(self) -> str:
+        """Return how long it took, or has taken so far; empty when ECS does not say."""
+        found = self.deployment
+        began = found.started_at or found.created_at
+        over = found.finished_at or (self.now if found.status in ("PENDING", "IN_PROGRESS") else None)
+        return spell(over - began) if over else ""
+
+    @property
+    def images(self) -> list[Image]:
+        return [image_of(item) for item in self.deployment.images]
+
+    @property
+    def who(self) -> str:
+        """Return the person of the change, else the principal that CloudTrail named."""
+        if self.change is not None:
+            return self.change.requester.get_username()
+        return self.deployment.created_by
+
+    @property
+    def is_selectable(self) -> bool:
+        """Whether it is something to go back to: it succeeded and does not run now."""
+        return self.deployment.status == "SUCCESSFUL" and not self.is_current
+
+    @property
+    def compare_query(self) -> str:
+        """Return the query of the comparison with the deployment before it, empty when there is nothing to see."""
+        before = self.previous
+        if before is None or before.task_definition_arn in ("", self.deployment.task_definition_arn):
+            return ""
+        return f"from={before.task_definition_arn}&to={self.deployment.task_definition_arn}"
+
+
+def image_of(item: dict[str, Any]) -> Image:
+    reference = parse(str(item.get("image", "")))
+    digest = str(item.get("digest") or reference.digest)
+    return Image(
+        container=str(item.get("container", "")),
+        version=reference.version,
+        reference=str(item.get("image", "")),
+        short_digest=digest.removeprefix("sha256:")[:12],
+    )
+
+
+def changes_by_deployment(deployments: Iterable[ServiceDeployment]) -> dict[str, Change]:
+    """Return the change of each service deployment that the console began, by ARN, in one query."""
+    arns = [found.arn for found in deployments]
+    changes = (
+        Change.objects.filter(progress__service_deployment_arn__in=arns)
+        .select_related("requester")
+        # The one that began it comes first; one that rolled it back in flight names the same deployment.
+        .order_by("-pk")
+    )
+    return {change.progress["service_deployment_arn"]: change for change in changes}
+
+
+def rows_of(
+    deployments: Sequence[ServiceDeployment], *, with_previous: ServiceDeployment | None = None
+) -> list[HistoryRow]:
+    """Return rows newest first, each with its change and, within one service, with the one before it."""
+    changes, now = changes_by_deployment(deployments), timezone.now()
+    rows = []
+    for index, found in enumerate(deployments):
+        following = deployments[index + 1] if index + 1 < len(deployments) else with_previous
+        same = following is not None and following.service_id == found.service_id
+        current = found.status == "SUCCESSFUL" and is_running(found)
+        rows.append(HistoryRow(found, changes.get(found.arn), following if same else None, current, now))
+    return rows
+
+
+def is_running(deployment: ServiceDeployment) -> bool:
+    """Whether the service runs this deployment's task definition now."""
+    return deployment.task_definition_arn == deployment.service.task_definition_arn
+
+
+def history_of(queryset: QuerySet[ServiceDeployment]) -> QuerySet[ServiceDeployment]:
+    """Return deployments with everything that a row names, without the bulky facts."""
+    return queryset.select_related("service__cluster__account").defer(
+        "facts", "service__facts", "service__row_html"
+    )

@@ -1,0 +1,132 @@
+"""What the pages of changes read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import User
+from django.db.models import Max, Q, QuerySet
+from django.http import Http404
+from django.utils import timezone
+
+from access.decisions import ROLES, Binding, decide
+from access.models import RoleBinding
+from access.queries import Access
+from access.resources import Resource
+from clusters.models import Service, ServiceDeployment, Task
+from clusters.service_view import primary_of
+from deployments.models import Change, Kind
+from deployments.states import ACTIVE, State
+
+if TYPE_CHECKING:
+    from ecsconsole.http import ConsoleRequest
+
+ROLLBACK_CHOICES = 20
+SUCCESSFUL = "SUCCESSFUL"
+# While one of these stands, ECS still works on it and StopServiceDeployment(ROLLBACK) is possible.
+IN_FLIGHT = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+
+
+@dataclass(frozen=True, slots=True)
+class RailCounts:
+    """The two counts of the rail."""
+
+    active_changes: int
+    waiting_approvals: int
+
+
+def changes_with_places() -> QuerySet[Change]:
+    """Return changes with everything that a row of them names."""
+    return Change.objects.select_related("service__cluster__account", "requester")
+
+
+def rail_counts(access: Access) -> RailCounts:
+    """Count what is active and what waits for this person, in two queries."""
+    active = access.visible(Change.objects.filter(state__in=sorted(ACTIVE))).count()
+    waiting = waiting_for(access).count() if access.holds("change.approve") else 0
+    return RailCounts(active, waiting)
+
+
+def waiting_for(access: Access) -> QuerySet[Change]:
+    """Return the changes that this person could approve: in their places, asked by somebody else, unexpired."""
+    now = timezone.now()
+    open_ones = Change.objects.filter(state=State.AWAITING_APPROVAL).exclude(requester_id=access.user.pk)
+    undecided = open_ones.exclude(approvals__approver_id=access.user.pk)
+    return access.visible(
+        undecided.filter(Q(deadline_at=None) | Q(deadline_at__gt=now)), action="change.approve"
+    )
+
+
+def get_change(request: ConsoleRequest, pk: int) -> Change:
+    """Return a change that this person may see, or 404."""
+    changes = changes_with_places().select_related("rollback_requested_by")
+    change = request.access.visible(changes).filter(pk=pk).first()
+    if change is None:
+        raise Http404
+    return change
+
+
+def active_change_of(service: Service) -> Change | None:
+    """Return the one active change of a service; stopping single tasks does not count."""
+    changes = Change.objects.filter(service=service, state__in=sorted(ACTIVE)).exclude(kind=Kind.STOP_TASK)
+    return changes.select_related("service__cluster__account", "requester").first()
+
+
+def active_stop_of(task: Task) -> Change | None:
+    """Return the change that is stopping a task at the moment."""
+    stops = Change.objects.filter(kind=Kind.STOP_TASK, state__in=sorted(ACTIVE), service=task.service)
+    return stops.filter(spec__task_id=task.task_id).first()
+
+
+def rollout_in_flight(service: Service) -> ServiceDeployment | None:
+    """Return the service deployment that ECS works on, None when nothing rolls out."""
+    if primary_of(service.facts).get("rolloutState") != "IN_PROGRESS":
+        return None
+    current = service.facts.get("currentServiceDeployment", "")
+    in_flight = Q(arn=current) if current else Q(status__in=IN_FLIGHT)
+    return service.service_deployments.filter(in_flight).order_by("-created_at").first()
+
+
+def rollback_candidates(service: Service) -> list[ServiceDeployment]:
+    """Return the newest success of each task definition that does not run now, the latest first.
+
+    Only what succeeded is offered: the revision before this one may never have worked.
+    """
+    successes = service.service_deployments.filter(status=SUCCESSFUL).exclude(
+        task_definition_arn__in=["", service.task_definition_arn]
+    )
+    newest = (
+        successes.order_by("task_definition_arn")
+        .values("task_definition_arn")
+        .annotate(last=Max("created_at"))
+    )
+    chosen = {(row["task_definition_arn"], row["last"]) for row in newest}
+    rows = successes.filter(created_at__in=[last for _, last in chosen]).order_by("-created_at")
+    return [row for row in rows if (row.task_definition_arn, row.created_at) in chosen][:ROLLBACK_CHOICES]
+
+
+class Approvers:
+    """Who may approve where; the bindings are read once for a whole page."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        roles = [role for role, actions in ROLES.items() if "change.approve" in actions]
+        rows = RoleBinding.objects.filter(role__in=roles).select_related("user", "group")
+        rows = rows.prefetch_related("group__user_set")
+        self.bindings: dict[User, list[Binding]] = {}
+        for row in rows:
+            people: Iterable[User] = row.group.user_set.all() if row.group else filter(None, [row.user])
+            for person in people:
+                if person.is_active:
+                    self.bindings.setdefault(person, []).append(row.as_binding())
+
+    def at(self, resource: Resource, *, without: int | None = None) -> list[str]:
+        """Return the names of those who may approve at a place, without the requester."""
+        return sorted(
+            person.get_username()
+            for person, bindings in self.bindings.items()
+            if person.pk != without and decide(bindings, "change.approve", resource, self.now)
+        )

@@ -1,0 +1,189 @@
+"""Small drawings and lookups of the pages of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django import template
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from clusters.models import Service, ServiceDeployment, Task
+from clusters.service_queries import definition_address
+from deployments.buttons import Button
+from deployments.change_view import ATTEMPT_LOOKS
+from deployments.image_reference import parse
+from deployments.models import Attempt, Change
+from deployments.plans import OK, REFUSE, WARN
+from deployments.states import State
+
+register = template.Library()
+
+CHECK_LOOKS = {
+    OK: ("steady", "s-steady", "OK"),
+    WARN: ("degraded", "s-degraded", "Warning"),
+    REFUSE: ("failed", "s-failed", "Refused"),
+}
+RANK = {REFUSE: 0, WARN: 1, OK: 2}
+
+
+def part(item: Any, name: str) -> Any:
+    """Return an attribute or a key: a plan is an object when it is made and JSON when it is kept."""
+    return item.get(name) if isinstance(item, Mapping) else getattr(item, name, None)
+
+
+@register.simple_tag
+def service_page(view: str, service: Service) -> str:
+    """Return the address of one of a service's pages."""
+    return reverse(view, args=service.url_args)
+
+
+@register.simple_tag
+def task_page_of(view: str, task: Task) -> str:
+    """Return the address of one of a task's pages."""
+    cluster = task.cluster
+    return reverse(view, args=[cluster.account.account_id, cluster.region, cluster.name, task.task_id])
+
+
+@register.filter
+def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
+    return (mapping or {}).get(key)
+
+
+@register.filter
+def joined(values: Iterable[str]) -> str:
+    """Join sentences, each once."""
+    return " ".join(dict.fromkeys(values))
+
+
+@register.filter
+def changed_groups(groups: Sequence[Any] | None) -> list[Any]:
+    """Return the groups of a diff in which something changes."""
+    return [group for group in groups or [] if part(group, "changed_count")]
+
+
+@register.filter
+def changed_total(groups: Sequence[Any]) -> int:
+    return sum(int(part(group, "changed_count") or 0) for group in groups)
+
+
+@register.filter
+def worst_first(checks: Iterable[Any] | None) -> list[Any]:
+    return sorted(checks or [], key=lambda check: RANK.get(part(check, "level"), 0))
+
+
+@register.simple_tag
+def check_glyph(level: str) -> SafeString:
+    css, shape, _ = CHECK_LOOKS[level]
+    return format_html('<svg class="g c-{}" aria-hidden="true"><use href="#{}"/></svg>', css, shape)
+
+
+@register.simple_tag
+def check_status(level: str) -> SafeString:
+    """Draw what a check says: shape, word and colour."""
+    css, _, word = CHECK_LOOKS[level]
+    return format_html('<span class="st {}">{}{}</span>', css, check_glyph(level), word)
+
+
+@register.simple_tag
+def check_sum(checks: Sequence[Any] | None) -> SafeString:
+    """Say how many checks passed, warn and refuse."""
+    counts = {level: sum(part(check, "level") == level for check in checks or []) for level in RANK}
+    passed = format_html("{} passed", counts[OK])
+    if counts[WARN]:
+        plural = "" if counts[WARN] == 1 else "s"
+        passed = format_html('{}, <b class="c-degraded">{} warning{}</b>', passed, counts[WARN], plural)
+    if counts[REFUSE]:
+        passed = format_html('{}, <b class="c-failed">{} refused</b>', passed, counts[REFUSE])
+    return passed
+
+
+@register.simple_tag
+def state_glyph(state: str) -> SafeString:
+    found = State(state)
+    css = "i" if found.glyph.startswith("i-") else "g"
+    return format_html(
+        '<svg class="{} c-{}" aria-hidden="true"><use href="#{}"/></svg>', css, found.css, found.glyph
+    )
+
+
+@register.simple_tag
+def state_text(state: str) -> SafeString:
+    """Draw a change's state in running text: shape, word and colour."""
+    found = State(state)
+    return format_html('<span class="st {}">{}{}</span>', found.css, state_glyph(state), found.label)
+
+
+@register.simple_tag
+def state_pill(change: Change) -> SafeString:
+    """Draw a change's state as a pill."""
+    found = change.state_choice
+    return format_html('<span class="st {} pill">{}{}</span>', found.css, state_glyph(found), found.label)
+
+
+@register.filter
+def lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+@register.filter
+def version(reference: str) -> str:
+    """Return what people call an image: its tag, else its short digest."""
+    return parse(reference).version
+
+
+@register.filter
+def short_digest(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
+@register.filter
+def reasons(buttons: Iterable[Button]) -> list[str]:
+    """Return why buttons are off, each reason once."""
+    return list(dict.fromkeys(button.reason for button in buttons if button.reason))
+
+
+@register.filter
+def churn_words(churn: Mapping[str, Any] | None) -> str:
+    """Say what a change costs in tasks."""
+    churn = churn or {}
+    started, stopped = churn.get("tasks_started"), churn.get("tasks_stopped")
+    if started is None and stopped is None:
+        return ""
+    words = f"Starts {tasks(started or 0)}, stops {tasks(stopped or 0)}"
+    return f"{words}; at most {churn['peak']} run at once." if churn.get("peak") else f"{words}."
+
+
+def tasks(count: int) -> str:
+    return f"{count} task{'' if count == 1 else 's'}"
+
+
+@register.simple_tag
+def check_tone(tone: str) -> SafeString:
+    """Draw the shape of a risk cue."""
+    shape = {"steady": "s-steady", "degraded": "s-degraded"}.get(tone, "s-zero")
+    return format_html('<svg class="g c-{}" aria-hidden="true"><use href="#{}"/></svg>', tone, shape)
+
+
+@register.simple_tag
+def attempt_glyph(attempt: Attempt) -> SafeString:
+    """Draw the outcome of a call."""
+    shape, colour, _ = ATTEMPT_LOOKS[Attempt.Outcome(attempt.outcome)]
+    css = "i" if shape.startswith("i-") else "g"
+    return format_html('<svg class="{} c-{}" aria-hidden="true"><use href="#{}"/></svg>', css, colour, shape)
+
+
+@register.simple_tag
+def definition_page(deployment: ServiceDeployment) -> str:
+    """Return the address of the task definition that a deployment rolled out."""
+    return definition_address(deployment.service.cluster, deployment.task_definition_arn)
+
+
+@register.simple_tag
+def definition_diff_page(service: Service) -> str:
+    """Return the address of the comparison of two revisions of a service's family."""
+    cluster = service.cluster
+    family = service.task_definition_arn.rsplit("/", 1)[-1].rsplit(":", 1)[0]
+    return reverse("task-definition-diff", args=[cluster.account.account_id, cluster.region, family])

@@ -1,0 +1,157 @@
+"""The approvals inbox, and the two answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from clusters.models import ServiceDeployment, Task
+from clusters.strip import Strip, strip_of
+from deployments.actions import approve_change, reject_change
+from deployments.gate import why_not_approve
+from deployments.models import Change
+from deployments.queries import Approvers, changes_with_places, get_change, rail_counts, waiting_for
+from deployments.risk import Cue, cues_of
+from deployments.states import State
+from deployments.summary import Line, lines_of
+from ecsconsole.http import ConsoleRequest, render_page
+
+SHOWN = 30
+# An expiry this near is said in bold.
+SOON = timedelta(hours=1)
+DEPLOYMENTS_READ = 400
+WAITING, MINE, DECIDED = "waiting", "mine", "decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One card of the inbox."""
+
+    change: Change
+    cues: list[Cue]
+    lines: list[Line]
+    strip: Strip
+    reason: str
+    approvers: list[str]
+    is_soon: bool
+
+
+@require_GET
+def approvals(request: ConsoleRequest) -> HttpResponse:
+    """Show what waits for this person, what they asked for, or what was decided."""
+    show = request.GET.get("show", WAITING)
+    show = show if show in (WAITING, MINE, DECIDED) else WAITING
+    now = timezone.now()
+    waiting = waiting_for(request.access).count()
+    mine = mine_of(request).filter(state=State.AWAITING_APPROVAL).count()
+    found = list(chosen(request, show)[:SHOWN])
+    context = {
+        "show": show,
+        "waiting_count": waiting,
+        "mine_count": mine,
+        "items": [] if show == DECIDED else items_of(request, found, now),
+        "decided": found if show == DECIDED else [],
+        "next_deadline": min((c.deadline_at for c in found if c.deadline_at), default=None),
+        "can_approve": request.access.holds("change.approve"),
+    }
+    return render_page(request, "deployments/approvals.html", context, partial="approvals")
+
+
+def mine_of(request: ConsoleRequest) -> QuerySet[Change]:
+    """Return what this person asked for that needed, or needs, another person."""
+    return Change.objects.filter(requester=request.user, needs_approval=True)
+
+
+def chosen(request: ConsoleRequest, show: str) -> QuerySet[Change]:
+    """Return the changes of one view; the next to expire first while they wait."""
+    places = changes_with_places()
+    if show == WAITING:
+        return places.filter(pk__in=waiting_for(request.access)).order_by("deadline_at", "pk")
+    if show == MINE:
+        unread_endings = Q(state__in=[State.AWAITING_APPROVAL, State.STALE, State.EXPIRED])
+        return places.filter(pk__in=mine_of(request)).filter(unread_endings).order_by("-pk")
+    decided = places.filter(needs_approval=True).exclude(state=State.AWAITING_APPROVAL)
+    return request.access.visible(decided).prefetch_related("approvals__approver").order_by("-pk")
+
+
+def items_of(request: ConsoleRequest, changes: list[Change], now: datetime) -> list[Item]:
+    """Return the cards of changes, in five queries however many there are."""
+    approvers = Approvers(now)
+    services = {change.service_id for change in changes}
+    deployments: dict[int, list[ServiceDeployment]] = {pk: [] for pk in services}
+    newest = ServiceDeployment.objects.filter(service__in=services).defer("facts").order_by("-created_at")
+    for found in newest[:DEPLOYMENTS_READ]:
+        deployments[found.service_id].append(found)
+    tasks: dict[int, list[Task]] = {pk: [] for pk in services}
+    current = Task.objects.filter(service__in=services, gone_at=None).exclude(last_status="STOPPED")
+    for task in current.defer("facts"):
+        tasks[task.service_id or 0].append(task)
+    return [
+        item_of(request, change, deployments[change.service_id], tasks[change.service_id], approvers, now)
+        for change in changes
+    ]
+
+
+def item_of(
+    request: ConsoleRequest,
+    change: Change,
+    deployments: list[ServiceDeployment],
+    tasks: list[Task],
+    approvers: Approvers,
+    now: datetime,
+) -> Item:
+    others = approvers.at(change.service.access_resource, without=change.requester_id)
+    soon = change.deadline_at is not None and change.deadline_at - now < SOON
+    return Item(
+        change=change,
+        cues=cues_of(change, deployments),
+        lines=lines_of(change),
+        strip=strip_of(change.service, tasks),
+        reason=why_not_approve(change, request.access, others),
+        approvers=others,
+        is_soon=soon,
+    )
+
+
+@require_POST
+def approve(request: ConsoleRequest, pk: int) -> HttpResponse:
+    """Agree to a change that somebody else asked for."""
+    found = get_change(request, pk)
+    request.access.require("change.approve", found.access_resource)
+    approve_change(**decision(request, found))
+    messages.info(request, f"CR-{found.pk} is approved and queued.")
+    return HttpResponseRedirect(found.get_absolute_url(), status=303)
+
+
+@require_POST
+def reject(request: ConsoleRequest, pk: int) -> HttpResponse:
+    """Refuse a change; the comment tells its requester why."""
+    found = get_change(request, pk)
+    request.access.require("change.approve", found.access_resource)
+    reject_change(**decision(request, found))
+    messages.info(request, f"CR-{found.pk} is rejected. Nothing was changed in AWS.")
+    return HttpResponseRedirect(found.get_absolute_url(), status=303)
+
+
+def decision(request: ConsoleRequest, change: Change) -> dict[str, Any]:
+    return {
+        "change": change,
+        "approver": request.user,
+        "access": request.access,
+        "comment": request.POST.get("comment", "").strip(),
+        "request": request,
+    }
+
+
+@require_GET
+def counts(request: ConsoleRequest) -> HttpResponse:
+    """Show the two counts of the rail as a fragment."""
+    context = {"counts": rail_counts(request.access)}
+    return render_page(request, "deployments/rail_counts.html", context, partial="rail-counts")

@@ -1,0 +1,136 @@
+"""The list of changes and the page of one: where it stands, what was done, what can be done now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from audit.queries import entries_about
+from clusters.models import ServiceDeployment, ServiceEvent
+from clusters.service_queries import current_tasks
+from clusters.service_view import primary_of
+from clusters.strip import strip_of
+from deployments.actions import cancel_change, request_rollback_of
+from deployments.change_view import ENDINGS_LEFT, steps_of, timeline_of
+from deployments.filters import ChangeFilter
+from deployments.gate import gate_of
+from deployments.models import Change, Kind
+from deployments.queries import Approvers, changes_with_places, get_change
+from deployments.risk import cues_of
+from deployments.states import State
+from ecsconsole.http import ConsoleRequest, render_page
+
+PAGE_SIZE = 50
+EVENTS_SHOWN = 40
+PAGE = "deployments/change.html"
+
+
+@require_GET
+def changes(request: ConsoleRequest) -> HttpResponse:
+    """List the changes that match the filters, newest first."""
+    visible = request.access.visible(changes_with_places())
+    narrow = visible.defer("plan", "spec", "base", "service__facts", "service__row_html")
+    found = ChangeFilter(request.GET, queryset=narrow.order_by("-pk"))
+    page = Paginator(found.qs, PAGE_SIZE).get_page(request.GET.get("page"))
+    is_filtered = any(value for name, value in request.GET.items() if name != "page")
+    context = {"filter": found, "page": page, "is_filtered": is_filtered}
+    return render_page(request, "deployments/changes.html", context, partial="changes")
+
+
+@require_GET
+def change(request: ConsoleRequest, pk: int) -> HttpResponse:
+    """Show one change."""
+    found = get_change(request, pk)
+    return render_page(request, PAGE, change_context(request, found), partial="change")
+
+
+def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
+    """Return everything that the page of a change shows."""
+    service, access, now = change.service, request.access, timezone.now()
+    transitions = list(change.transitions.all())
+    attempts = list(change.attempts.all())
+    approvals = list(change.approvals.select_related("approver"))
+    approvers = Approvers(now).at(service.access_resource, without=change.requester_id)
+    newest = list(service.service_deployments.order_by("-created_at")[:50]) if change.needs_approval else []
+    return {
+        "change": change,
+        "service": service,
+        "cluster": service.cluster,
+        "plan": change.plan,
+        "is_past": True,
+        "steps": steps_of(change, transitions, approvals),
+        "endings": ENDINGS_LEFT.get(change.state_choice, ""),
+        "gate": gate_of(change, access, approvers, now),
+        "strip": strip_of(service, current_tasks(service)) if change.dispatched_at else None,
+        "rollout": change.progress.get("rollout") or {},
+        "primary": primary_of(service.facts),
+        "deployment": deployment_of(change),
+        "cues": cues_of(change, newest) if change.state == State.AWAITING_APPROVAL else [],
+        "attempts": attempts,
+        "approvals": approvals,
+        "timeline": timeline_of(transitions, attempts, approvals, events_during(change)),
+        "entries": entries_about(f"CR-{change.pk}").defer("canonical").order_by("-seq")[:30],
+        "can_audit": bool(access.can("audit.view")),
+        "can_read_logs": bool(access.can("logs.view", service.access_resource)),
+        "is_again": change.kind == Kind.DEPLOY and not change.is_active,
+    }
+
+
+def deployment_of(change: Change) -> ServiceDeployment | None:
+    """Return what ECS says of this change's rollout, as last read."""
+    arn = change.progress.get("service_deployment_arn")
+    return ServiceDeployment.objects.filter(arn=arn).first() if arn else None
+
+
+def events_during(change: Change) -> list[ServiceEvent]:
+    """Return what ECS said about the service while the change ran."""
+    if change.dispatched_at is None:
+        return []
+    events = change.service.events.filter(created_at__gte=change.dispatched_at)
+    if change.finished_at:
+        events = events.filter(created_at__lte=change.finished_at)
+    return list(events[:EVENTS_SHOWN])
+
+
+@require_GET
+def change_logs(request: ConsoleRequest, pk: int) -> HttpResponse:
+    """Lead to the logs of the service that a change is about, from the moment it began."""
+    found = get_change(request, pk)
+    request.access.require("logs.view", found.access_resource)
+    return redirect("service-logs", *found.service.url_args)
+
+
+@require_POST
+def cancel(request: ConsoleRequest, pk: int) -> HttpResponse:
+    """Withdraw a change that has not begun, or set aside one that needs attention."""
+    found = get_change(request, pk)
+    if found.requester_id != request.user.pk:
+        request.access.require("change.cancel", found.access_resource)
+    cancel_change(
+        change=found,
+        actor=request.user,
+        access=request.access,
+        reason=request.POST.get("reason", "").strip(),
+        request=request,
+    )
+    return HttpResponseRedirect(found.get_absolute_url(), status=303)
+
+
+@require_POST
+def roll_back(request: ConsoleRequest, pk: int) -> HttpResponse:
+    """Roll back a change while it runs."""
+    found = get_change(request, pk)
+    request.access.require("service.rollback", found.access_resource)
+    request_rollback_of(
+        change=found,
+        actor=request.user,
+        access=request.access,
+        reason=request.POST.get("reason", "").strip(),
+        request=request,
+    )
+    return HttpResponseRedirect(found.get_absolute_url(), status=303)
