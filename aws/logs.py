@@ -57,6 +57,20 @@ def fetch_events(
     return LogPage(events, answer.get("nextToken") or None)
 
 
+def last_events(scope: Scope, group: str, stream: str, *, limit: int) -> list[LogLine]:
+    """Read the last lines of one stream, oldest first; they carry no event id. IAM: logs:GetLogEvents."""
+    answer = read(
+        scope,
+        "logs",
+        "get_log_events",
+        logGroupName=group,
+        logStreamName=stream,
+        limit=limit,
+        startFromHead=False,
+    )
+    return [line_of({**event, "logStreamName": stream}) for event in answer.get("events", [])]
+
+
 def line_of(event: dict[str, Any]) -> LogLine:
     return LogLine(
         event.get("timestamp", 0),
