@@ -57,7 +57,6 @@ def settle(world: World, region: Region, cluster: str, name: str, since: datetim
     created = since - timedelta(seconds=CREATED)
     service.created_at = min(service.created_at, created)
     primary.created_at = primary.revision.created_at = created
-    primary.desired = service.desired
     rollout.complete(world, service)
     primary.updated_at = since
     service.is_steady = True

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sandbox import announce, health, scheduler, task_logs, wording
+from sandbox import announce, health, scheduler, targets, task_logs, wording
 from sandbox.images import Behaviour, behaviour_of
 from sandbox.placement import definition_of, launch_type
 from sandbox.state import Container, Document, Task
@@ -223,7 +223,7 @@ def stop(world: World, task: Task, *, code: str, reason: str) -> None:
     if task.last_status in ("RUNNING", "ACTIVATING"):
         task.last_status = "DEACTIVATING"
         announce.task(world, task)
-        drain = scheduler.drain_seconds(world, task)
+        drain = targets.drain_seconds(world, task)
         span = (drain, drain) if drain else DEACTIVATING
         _later(world, task, span, _stop_containers)
     else:

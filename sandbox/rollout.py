@@ -115,9 +115,7 @@ def begin(world: World, service: Service, definition: TaskDefinition, created_by
 def _add_deployment(
     world: World, service: Service, revision: ServiceRevision, entry: ServiceDeployment
 ) -> Deployment:
-    deployment = Deployment(
-        world.ids.deployment(), revision, world.now, world.now, entry, desired=service.desired
-    )
+    deployment = Deployment(world.ids.deployment(), revision, world.now, world.now, entry)
     service.deployments.insert(0, deployment)
     return deployment
 
@@ -263,7 +261,7 @@ def roll_back(
         service.deployments.insert(0, target)
     target.status, target.rollout_state = "PRIMARY", "IN_PROGRESS"
     target.rollout_reason = explain(target.id)
-    target.service_deployment, target.updated_at, target.desired = entry, world.now, service.desired
+    target.service_deployment, target.updated_at = entry, world.now
     service.config = {**dict.fromkeys(REVISION_MEMBERS), **revision.config}
     announce.deployment(world, service, target)
     scheduler.say(world, service, wording.rolling_back(service.name, target.id))
@@ -327,7 +325,6 @@ def drain(world: World, service: Service) -> None:
 def change_desired(world: World, service: Service, desired: int) -> None:
     """Change the desired count: no deployment starts, the one at hand follows."""
     service.desired = desired
-    service.primary.desired = desired
     service.primary.updated_at = world.now
     service.is_steady = False
     scheduler.look_soon(world, service, world.rng.uniform(0.5, 2.0))

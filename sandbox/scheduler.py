@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox import announce, lifecycle, rollout, stages, wording
+from sandbox import announce, lifecycle, rollout, stages, targets, wording
 from sandbox.placement import choose_instance, launch_type, make_task, on_fargate
 from sandbox.state import Deployment, Document, Service, ServiceEvent, Task
 
@@ -50,6 +50,7 @@ def reconcile(world: World, service: Service) -> None:
     """Bring a service one step nearer to what it should be."""
     if not service.deployments:
         return
+    targets.tell(world, service)
     if service.status == "DRAINING":
         rollout.drain(world, service)
         return
@@ -262,33 +263,16 @@ def _stop_tasks(world: World, service: Service, deployment: Deployment, tasks: S
         say(world, service, wording.stopped_running(service.name, running))
     if pending:
         say(world, service, wording.stopped_pending(service.name, pending))
+    targets.tell(world, service)
     if draining:
         say(world, service, wording.draining(service.name, deployment.id, len(draining)))
 
 
-def drain_seconds(world: World, task: Task) -> float:
-    """Return how long a task's targets drain before its containers are stopped; 0 for tasks without targets."""
-    if not task.registered or task.service is None:
-        return 0.0
-    delays = world.deregistration_delays
-    return max(
-        (
-            delays.get(item["targetGroupArn"], world.deregistration_delay)
-            for item in task.service.target_groups
-        ),
-        default=0.0,
-    )
-
-
 def on_running(world: World, task: Task) -> None:
     """Register a task that has just reached RUNNING with the service's target groups."""
-    service = task.service
-    if service is None:
-        return
-    for item in service.target_groups:
-        task.registered = True
-        say(world, service, wording.registered(service.name, 1, item["targetGroupArn"]))
-    look_soon(world, service)
+    targets.register(task)
+    if task.service:
+        look_soon(world, task.service)
 
 
 def on_healthy(world: World, task: Task) -> None:
@@ -325,9 +309,7 @@ def on_stopping(world: World, task: Task) -> None:
     service = task.service
     if service is None:
         return
-    if task.registered:
-        for item in service.target_groups:
-            say(world, service, wording.deregistered(service.name, 1, item["targetGroupArn"]))
+    targets.deregister(task)
     if task.deployment and _is_failure(task):
         _count_failure(world, service, task.deployment, task)
     service.is_steady = False

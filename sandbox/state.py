@@ -116,7 +116,6 @@ class Deployment:
     updated_at: datetime
     service_deployment: ServiceDeployment | None
     status: str = "PRIMARY"
-    desired: int = 0
     failed_tasks: int = 0
     # Failures since a task last proved itself, which the shown `failedTasks` follows unless it may not reset.
     consecutive_failures: int = 0
@@ -158,6 +157,9 @@ class Service:
     last_good: ServiceRevision | None = None
     current: ServiceDeployment | None = None
     is_steady: bool = False
+    # Targets registered and deregistered since the scheduler last told of them.
+    fresh_targets: int = 0
+    gone_targets: int = 0
     next_look: datetime | None = None
     deadlock_said_at: datetime | None = None
     protected_said_at: datetime | None = None

@@ -17,6 +17,15 @@ from sandbox.operations import Context, handler_of
 from sandbox.ports import ApiError, Caller, Surroundings
 from sandbox.state import Region, Task
 
+STOP_CODES = (
+    "TaskFailedToStart",
+    "EssentialContainerExited",
+    "UserInitiated",
+    "ServiceSchedulerInitiated",
+    "SpotInterruption",
+    "TerminationNotice",
+    "InfrastructureHealth",
+)
 # AWS's own default for a target group's deregistration delay.
 DEREGISTRATION_DELAY = 300.0
 
@@ -93,6 +102,8 @@ class World:
 
     def stop_task(self, task_arn: str, *, stop_code: str, reason: str) -> None:
         """Stop a task for a cause outside the API: a Spot interruption, a lost host."""
+        if stop_code not in STOP_CODES:
+            raise ApiError("InvalidParameterException", f"{stop_code} is not one of {', '.join(STOP_CODES)}.")
         with self.lock:
             task = self.find_task(task_arn)
             if task is None:
