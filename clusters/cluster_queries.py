@@ -71,7 +71,7 @@ def read_cluster(access: Access, cluster: Cluster, now: datetime) -> ClusterPage
     target = visible_targets(access).filter(account=cluster.account, region=cluster.region).first()
     source = source_of(target, now) if target else None
     places = places_of(visible)
-    rows = read_rows(visible, places, [source] if source else [])
+    rows = read_rows(visible, places, [source] if source else [], now)
     rows.sort(key=lambda row: SEVERITY[row.status])
     facts = cluster.facts
     return ClusterPage(

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, When
 from django.http import QueryDict
 from django.utils.safestring import SafeString
 
 from clusters.fleet_filters import FleetFilter, filters_on, sort_of, sorted_by, status_of
 from clusters.models import Cluster, Environment, Service, Task
 from clusters.rendering import as_unknown, draw_row, fill_ages
-from clusters.sources import Source, sources_of
+from clusters.sources import Source, sources_of, stale_after
 from clusters.status import ATTENTION, SEVERITY, Status
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ class Fleet:
 
     @property
     def failing(self) -> list[Source]:
-        """Return the sources whose figures are old, with how many services each holds back."""
-        return [source for source in self.sources if source.is_stale and not source.is_first_read]
+        """Return the sources in trouble, to be named above all."""
+        return [source for source in self.sources if source.is_in_trouble]
 
 
 def read_fleet(access: Access, params: QueryDict, now: datetime) -> Fleet:
@@ -101,7 +101,7 @@ def read_fleet(access: Access, params: QueryDict, now: datetime) -> Fleet:
     sources = sources_of(access, now)
     key, is_descending = sort_of(params)
     narrowed = FleetFilter(params, queryset=visible).qs
-    rows = read_rows(sorted_by(narrowed, key, is_descending), places, sources)
+    rows = read_rows(sorted_by(narrowed, key, is_descending), places, sources, now)
     if key == "status":
         rows.sort(key=lambda row: SEVERITY[row.status], reverse=is_descending)
     status = status_of(params)
@@ -134,20 +134,26 @@ def places_of(visible: QuerySet[Service]) -> dict[int, Place]:
     return {values[0]: Place(*values) for values in found}
 
 
-def read_rows(services: QuerySet[Service], places: dict[int, Place], sources: Iterable[Source]) -> list[Row]:
-    """Return the rows as stored; a service of a stale source is unknown, whatever it was."""
-    fresh_or_read = {(source.account_id, source.region): source for source in sources}
+def read_rows(
+    services: QuerySet[Service], places: dict[int, Place], sources: Iterable[Source], now: datetime
+) -> list[Row]:
+    """Return the rows as stored; a service that was not read lately is unknown, whatever it was."""
+    by_place = {(source.account_id, source.region): source for source in sources}
+    # The moment is read for old rows only: a thousand of them would cost more than all the rest.
+    old = Case(When(described_at__lt=now - stale_after(), then=F("described_at")), default=None)
     rows, undrawn = [], []
-    columns = services.values_list("pk", "name", "cluster_id", "status", "row_html", "launch_type")
-    for pk, name, cluster_id, status_value, html, launch_type in columns:
-        place, status = places[cluster_id], Status(status_value)
-        source = fresh_or_read.get((place.account_id, place.region))
+    columns = services.annotate(old_at=old).values_list(
+        "pk", "name", "cluster_id", "status", "row_html", "launch_type", "old_at"
+    )
+    for pk, name, cluster_id, stored, html, launch_type, old_at in columns:
+        place, status = places[cluster_id], Status(stored)
+        source = by_place.get((place.account_id, place.region))
+        is_old = source is None or source.is_stale or old_at is not None
         if not html:
             undrawn.append(len(rows))
-        elif source is None or source.is_stale:
-            html = as_unknown(html, status, source.read_at if source else None)
-        now_status = status if source is not None and not source.is_stale else Status.UNKNOWN
-        rows.append(Row(pk, name, place, now_status, html, launch_type))
+        elif is_old:
+            html = as_unknown(html, status, old_at or (source.read_at if source else None))
+        rows.append(Row(pk, name, place, Status.UNKNOWN if is_old else status, html, launch_type))
     return draw_missing(rows, undrawn) if undrawn else rows
 
 

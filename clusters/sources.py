@@ -35,6 +35,7 @@ class Source:
     error_message: str
     error_request_id: str
     is_stale: bool
+    is_in_trouble: bool
 
     @property
     def name(self) -> str:
@@ -57,9 +58,21 @@ class Source:
         return f"{base}: {self.error_code or 'not read'}" if self.failing_since else base
 
 
+def stale_after() -> timedelta:
+    """Return the age from which figures are no longer shown as current."""
+    return timedelta(seconds=settings.STALE_AFTER_SECONDS)
+
+
 def is_stale(read_at: datetime | None, now: datetime) -> bool:
     """Whether figures read at a moment are too old to be shown as current."""
-    return read_at is None or now - read_at > timedelta(seconds=settings.STALE_AFTER_SECONDS)
+    return read_at is None or now - read_at > stale_after()
+
+
+def is_in_trouble(target: PollTarget, now: datetime) -> bool:
+    """Whether people must be told: figures are old, or a part has failed for as long. One throttled call is not."""
+    if target.failing_since is None:
+        return target.succeeded_at is not None and is_stale(target.succeeded_at, now)
+    return is_stale(target.succeeded_at, now) or is_stale(target.failing_since, now)
 
 
 def visible_targets(access: Access) -> QuerySet[PollTarget]:
@@ -89,6 +102,7 @@ def source_of(target: PollTarget, now: datetime) -> Source:
         error_message=target.error_message,
         error_request_id=target.error_request_id,
         is_stale=is_stale(target.succeeded_at, now),
+        is_in_trouble=is_in_trouble(target, now),
     )
 
 
