@@ -14,7 +14,8 @@ STYLES = {1: "bold", 2: "faint", 3: "italic", 4: "underline", 9: "strike"}
 STYLE_ENDS = {22: ("bold", "faint"), 23: ("italic",), 24: ("underline",), 29: ("strike",)}
 
 # One alternative for each way in which a terminal is told something, in 7 bit (ESC x) and 8 bit (C1) form.
-STRING_COMMAND = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
+# A string that never ends is text: hiding the rest of a line would hide it from the person who must read it.
+STRING_COMMAND = r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x80-\x9f]*(?:\x07|\x1b\\|\x9c)"
 CSI = r"(?:\x1b\[|\x9b)(?P<args>[\x30-\x3f]*)[\x20-\x2f]*(?P<final>[\x40-\x7e])?"
 OTHER_ESCAPE = r"\x1b[\x20-\x2f]*[\x30-\x7e]?"
 # Controls but tab and newline; bidirectional marks, which reorder what a person reads; separators that break lines.
