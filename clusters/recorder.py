@@ -14,7 +14,7 @@ from clusters.spans import clock, spell
 AHEAD = 0.34
 # Milestones older than this many lengths of the rollout are listed and get no pin: they would crush the rest.
 LEAD = 0.5
-PIN_GAP = 2.4
+PIN_GAP = 3.0
 NOTCH_GAP = 1.3
 
 

@@ -113,7 +113,7 @@ def test_pins_keep_clear_of_each_other_while_their_lines_stay_exact() -> None:
     moments = [Moment("a", after(1)), Moment("b", after(1)), Moment("c", after(2))]
     pins = draw(rollout(moments=moments), after(240)).pins
     places = [number(pin.x) for pin in pins]
-    assert all(right - left >= 2.39 for left, right in itertools.pairwise(places))
+    assert all(right - left >= 2.99 for left, right in itertools.pairwise(places))
     assert pins[0].line_x == pins[1].line_x
 
 
