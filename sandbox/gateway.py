@@ -22,7 +22,7 @@ from sandbox.sts import answer_sts
 from sandbox.throttle import Throttle
 
 if TYPE_CHECKING:
-    from sandbox.world import World
+    from sandbox.around.hub import Around
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +44,10 @@ class Gateway:
     """Answers AWS requests of one world."""
 
     def __init__(
-        self, world: World, identity: Identity, *, calls: Calls, throttle: Throttle, faults: Faults
+        self, around: Around, identity: Identity, *, calls: Calls, throttle: Throttle, faults: Faults
     ) -> None:
-        self.world = world
+        self.around = around
+        self.world = around.world
         self.identity = identity
         self.calls = calls
         self.throttle = throttle
@@ -132,7 +133,12 @@ class Gateway:
             backend = backend_of(principal.account_id, scope.region)
             if operation in log_reads.OPERATIONS:
                 return json_answer(log_reads.answer_logs(backend, operation, _params(request)))
-        return self._moto.answer(request, principal.account_id)
+        caller = principal.caller(scope.region)
+        answer = self.around.answer(request, scope.service, operation, caller)
+        if answer is None:
+            answer = self._moto.answer(request, principal.account_id)
+            self.around.after(request, scope.service, operation, caller, answer)
+        return answer
 
 
 def operation_of(request: Request) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Self
 import boto3
 
 from sandbox import scenarios
+from sandbox.around.hub import Around
 from sandbox.calls import Calls
 from sandbox.control import PREFIX, answer_control
 from sandbox.faults import Faults
@@ -83,12 +84,16 @@ class SandboxServer:
         start = (self.start_at or datetime.now(UTC)) - scenarios.lead_of(name)
         world = World(surroundings, seed=self.seed, start=start)
         surroundings.clock = lambda: world.now
+        around = Around(world, seed=self.seed)
         scenarios.load(scenarios.Stage(world, surroundings, identity), name)
         self.scenario, self.world, self.identity, self.surroundings = name, world, identity, surroundings
+        self.around = around
         self.calls.reset()
         self.throttle.reset()
         self.faults.remove()
-        self._gateway = Gateway(world, identity, calls=self.calls, throttle=self.throttle, faults=self.faults)
+        self._gateway = Gateway(
+            around, identity, calls=self.calls, throttle=self.throttle, faults=self.faults
+        )
 
     def answer(self, request: Request) -> Answer:
         """Answer one HTTP request."""
