@@ -215,3 +215,5 @@ def rest(run: Run, answer: Next) -> None:
             raise LostRace(change)
         if moved:
             nudge(change)
+    if step != change.step:
+        request_refresh(change.service)

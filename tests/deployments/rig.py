@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import OperationalError
 
 from access.queries import access_for
 from aws import ecs
@@ -26,6 +28,7 @@ from sandbox.scenarios.empty import ACCOUNT_ID, EXTERNAL_ID, ROLE_ARN
 from sandbox.server import SandboxServer
 from tests.builders import make_cluster
 
+T = TypeVar("T")
 REGION = "us-east-1"
 ADMIN = Caller(ACCOUNT_ID, REGION, f"arn:aws:iam::{ACCOUNT_ID}:role/platform")
 REPOSITORY = f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/shop/checkout-api"
@@ -246,7 +249,7 @@ class Rig:
         dispatch.wake(change.pk, now=self.now, connect=self.connect)
         return fresh(change)
 
-    def until(self, change: Change, *states: str, limit: int = 900, step: int = 5) -> Change:
+    def until(self, change: Change, *states: str, limit: int = 900, step: int = 10) -> Change:
         """Let time pass and workers work until the change is in one of these states, by default at its end."""
         wanted = states or tuple(TERMINAL)
         for _ in range(0, limit, step):
@@ -320,6 +323,18 @@ def loses_answer(wanted: str, *, happened: bool) -> Callable[[str, Callable[[], 
         raise AwsOutcomeUnknown("Read timeout", action=action, code="ReadTimeoutError")
 
     return around
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """Do something as soon as the database lets us: in memory, SQLite refuses where a file makes writers wait."""
+    for _ in range(400):
+        try:
+            return act()
+        except OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(0.005)
+    raise AssertionError("the database stayed locked")
 
 
 def image_spec(tag: str, **container: Any) -> dict[str, Any]:

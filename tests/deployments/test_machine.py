@@ -16,7 +16,7 @@ from deployments.errors import LostRace, TransitionNotAllowed
 from deployments.models import Change, Transition
 from deployments.states import ACTIVE, TERMINAL, TRANSITIONS, State
 from tests.builders import make_change, make_service
-from tests.deployments.rig import fresh
+from tests.deployments.rig import fresh, patiently
 
 ALLOWED = [(origin, to) for origin, targets in TRANSITIONS.items() for to in sorted(targets)]
 FORBIDDEN = [(origin, to) for origin in State for to in State if to not in TRANSITIONS.get(origin, ())]
@@ -110,7 +110,7 @@ def test_of_many_workers_that_claim_at_once_one_wins(people: dict[str, User]) ->
     def claim() -> None:
         barrier.wait()
         try:
-            won.append(leases.take(change.pk, now))
+            won.append(patiently(lambda: leases.take(change.pk, now)))
         finally:
             connection.close()
 
@@ -134,7 +134,7 @@ def test_of_a_person_and_a_worker_that_move_at_once_one_wins(people: dict[str, U
         mine = fresh(change)
         barrier.wait()
         try:
-            machine.move(mine, to, actor="system", note="", now=timezone.now())
+            patiently(lambda: machine.move(mine, to, actor="system", note="", now=timezone.now()))
             results.append(to)
         except LostRace:
             results.append("lost")

@@ -1,0 +1,223 @@
+"""Asking for changes: plans, confirmation, the one slot of a service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from access.decisions import PermissionMissing
+from audit.models import AuditEntry
+from deployments import actions
+from deployments.errors import (
+    AnotherChangeActive,
+    ChangeRefused,
+    ConfirmationMissing,
+    InvalidSpec,
+    PlanMoved,
+    WrongState,
+)
+from deployments.models import Change
+from deployments.sealing import seal
+from deployments.states import State
+from tests.deployments.rig import REPOSITORY, Rig, fresh, image_spec
+
+
+def levels(plan: Any) -> dict[str, str]:
+    return {check.id: check.level for check in plan.checks}
+
+
+def test_plan_shows_the_exact_calls_with_values_masked(rig: Rig) -> None:
+    rig.push("v2")
+    plan = rig.plan("deploy", image_spec("v2", environment={"LOG_LEVEL": seal("very-secret")}))
+    assert [call.action for call in plan.calls] == ["ecs:RegisterTaskDefinition", "ecs:UpdateService"]
+    assert plan.calls[0].params["containerDefinitions"][0]["image"] == f"{REPOSITORY}:v2"
+    assert plan.calls[1].params["cluster"] == "prod"
+    assert plan.cli[1].startswith(
+        "aws ecs update-service --region us-east-1 --cluster prod --service checkout-api"
+    )
+    assert "very-secret" not in str(plan)
+    assert "tok-1" not in str(plan)
+    app = next(group for group in plan.diff if group.title == "app")
+    changed = [row.name for row in app.rows if row.is_changed]
+    assert changed == ["image", "environment.LOG_LEVEL"]
+    assert (plan.needs_approval, plan.confirmation, plan.refused) == (True, "typed", False)
+    assert plan.churn == {"tasks_started": 2, "tasks_stopped": 2, "peak": 4, "lowest": 2}
+    assert levels(plan)["image-app"] == "ok"
+
+
+def test_plan_refuses_an_image_that_ecr_does_not_have(rig: Rig) -> None:
+    plan = rig.plan("deploy", image_spec("v404"))
+    assert levels(plan)["image-app"] == "refuse"
+    with pytest.raises(ChangeRefused, match="not in ECR"):
+        rig.ask("deploy", image_spec("v404"))
+
+
+def test_plan_says_what_it_could_not_check(rig: Rig) -> None:
+    spec = {"containers": {"app": {"image": "docker.io/library/nginx:1.29"}}}
+    check = next(one for one in rig.plan("deploy", spec).checks if one.id == "image-app")
+    assert check.level == "warn"
+    assert "cannot be checked" in check.text
+
+
+def test_plan_warns_without_a_circuit_breaker_and_refuses_bounds_that_deadlock(rig: Rig) -> None:
+    # ECS refuses 100 and 100 where it sees it; services from before that, and rounding, still get there.
+    rig.service.facts["deploymentConfiguration"] = {"minimumHealthyPercent": 51, "maximumPercent": 149}
+    rig.service.desired_count = 1
+    found = levels(rig.plan("restart", {}))
+    assert found["circuit-breaker"] == "warn"
+    assert found["bounds"] == "refuse"
+
+
+def test_plan_refuses_while_a_rollout_is_in_flight_but_lets_it_be_scaled(rig: Rig) -> None:
+    rig.call("UpdateService", cluster="prod", service="checkout-api", forceNewDeployment=True)
+    rig.world.advance(10)
+    rig.sync()
+    assert levels(rig.plan("restart", {}))["rollout-in-flight"] == "refuse"
+    assert not rig.plan("scale", {"desired_count": 3}).refused
+    assert not rig.plan("rollback", {"in_flight": True}).refused
+
+
+def test_plan_of_nothing_is_refused(rig: Rig) -> None:
+    assert levels(rig.plan("deploy", image_spec("v1")))["nothing-changes"] == "refuse"
+    assert levels(rig.plan("scale", {"desired_count": 2}))["nothing-changes"] == "refuse"
+    target = rig.service.service_deployments.get()
+    found = levels(rig.plan("rollback", {"service_deployment_id": target.pk}))
+    assert found["nothing-changes"] == "refuse"
+    assert levels(rig.plan("rollback", {"in_flight": True}))["in-flight"] == "refuse"
+
+
+def test_rollback_to_an_inactive_definition_is_refused_with_the_reason(dev_rig: Rig) -> None:
+    first = dev_rig.facts()["taskDefinition"]
+    dev_rig.until(dev_rig.deploy("v2"), step=15)
+    dev_rig.call("DeregisterTaskDefinition", taskDefinition=first)
+    dev_rig.sync()
+    target = dev_rig.service.service_deployments.get(task_definition_arn=first)
+    with pytest.raises(ChangeRefused, match="checkout-api:1 is INACTIVE"):
+        dev_rig.ask("rollback", {"service_deployment_id": target.pk})
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_SUCCESSFUL", "STOPPED", "IN_PROGRESS"])
+def test_rollback_to_what_never_succeeded_is_refused(rig: Rig, status: str) -> None:
+    target = rig.service.service_deployments.get()
+    target.status = status
+    target.save()
+    assert levels(rig.plan("rollback", {"service_deployment_id": target.pk}))["target-succeeded"] == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("scale", {"desired_count": "many"}),
+        ("scale", {"desired_count": -1}),
+        ("rollback", {"service_deployment_id": "x"}),
+        ("rollback", {"service_deployment_id": 999}),
+        ("stop_task", {"task_id": "nope"}),
+        ("deploy", {"containers": {"app": {"image": "!"}}}),
+        ("teleport", {}),
+    ],
+)
+def test_request_that_cannot_be_meant_is_invalid(rig: Rig, kind: str, spec: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSpec):
+        rig.plan(kind, spec)
+
+
+def test_production_asks_for_the_typed_name_and_a_reason(rig: Rig) -> None:
+    with pytest.raises(ConfirmationMissing) as caught:
+        rig.ask("restart", confirm="checkout", reason=" ")
+    assert set(caught.value.errors) == {"confirm", "reason"}
+    with pytest.raises(PlanMoved):
+        rig.ask("restart", plan_sha="")
+    assert not Change.objects.exists()
+
+
+def test_development_takes_one_click(dev_rig: Rig) -> None:
+    change = dev_rig.ask("restart", confirm="", reason="", plan_sha="")
+    assert change.state == State.QUEUED
+    assert change.plan["confirmation"] == "click"
+
+
+def test_plan_that_moved_between_seeing_and_asking_is_refused(rig: Rig) -> None:
+    seen = rig.plan("scale", {"desired_count": 5}).sha
+    rig.call("UpdateService", cluster="prod", service="checkout-api", desiredCount=3)
+    rig.sync()
+    with pytest.raises(PlanMoved):
+        rig.ask("scale", {"desired_count": 5}, plan_sha=seen)
+
+
+@pytest.mark.parametrize("person", ["carol", "dan", "erin", "mallory"])
+def test_without_the_right_nothing_is_written_but_the_refusal(rig: Rig, person: str) -> None:
+    with pytest.raises(PermissionMissing):
+        rig.ask("restart", by=person)
+    assert not Change.objects.exists()
+    entry = AuditEntry.objects.get(action="access.refused")
+    assert (entry.actor, entry.outcome, entry.data["permission"]) == (person, "refused", "service.restart")
+
+
+def test_second_change_is_refused_with_the_name_of_the_first(rig: Rig) -> None:
+    first = rig.ask("restart")
+    with pytest.raises(AnotherChangeActive) as caught:
+        rig.ask("scale", {"desired_count": 3})
+    assert caught.value.change == first
+    assert f"CR-{first.pk}" in caught.value.sentence
+
+
+def test_task_may_be_stopped_beside_another_change(rig: Rig) -> None:
+    rig.ask("restart")
+    task = rig.service.tasks.first()
+    assert task is not None
+    assert rig.ask("stop_task", {"task_id": task.task_id}).state == State.QUEUED
+
+
+def test_of_two_that_ask_at_once_the_database_lets_one_through(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_plan = actions.check_plan
+
+    def rival_first(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.setattr(actions, "check_plan", check_plan)
+        rig.ask("scale", {"desired_count": 3}, by="bob")
+        check_plan(*args, **kwargs)
+
+    # Both have seen a free slot by the time the first one writes.
+    monkeypatch.setattr(actions, "check_plan", rival_first)
+    with pytest.raises(AnotherChangeActive) as caught:
+        rig.ask("restart")
+    assert caught.value.change == Change.objects.get()
+    assert Change.objects.get().kind == "scale"
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_cancel_in_each_state(rig: Rig, state: State) -> None:
+    change = rig.ask("restart")
+    Change.objects.filter(pk=change.pk).update(state=state)
+    if state in (State.AWAITING_APPROVAL, State.QUEUED, State.NEEDS_ATTENTION):
+        rig.cancel(change)
+        assert fresh(change).state == State.CANCELLED
+        assert "alice" in fresh(change).outcome
+    else:
+        with pytest.raises(WrongState):
+            rig.cancel(change)
+        assert fresh(change).state == state
+
+
+def test_others_may_cancel_only_by_right(rig: Rig) -> None:
+    change = rig.ask("restart")
+    with pytest.raises(PermissionMissing):
+        rig.cancel(change, by="carol")
+    rig.cancel(change, by="bob")
+    assert fresh(change).state == State.CANCELLED
+
+
+@pytest.mark.parametrize("state", [s for s in State if s not in (State.RUNNING, State.NEEDS_ATTENTION)])
+def test_only_what_runs_can_be_rolled_back(rig: Rig, state: State) -> None:
+    change = rig.ask("restart")
+    Change.objects.filter(pk=change.pk).update(state=state)
+    with pytest.raises(WrongState):
+        rig.roll_back(change)
+
+
+def test_scaling_has_no_service_deployment_to_roll_back(rig: Rig) -> None:
+    change = rig.wake(rig.ask("scale", {"desired_count": 3}))
+    with pytest.raises(WrongState, match="began no service deployment"):
+        rig.roll_back(change)
