@@ -7,6 +7,9 @@ import logging.config
 from typing import Any
 
 import structlog
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django_structlog.middlewares import RequestMiddleware
 
 SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -51,3 +54,23 @@ def configure(options: dict[str, Any]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+# Asked several times a second by whoever watches the console; a line for each would bury the others.
+QUIET_PATHS = frozenset({"/livez", "/readyz"})
+
+
+class RequestLogMiddleware(RequestMiddleware):  # type: ignore[misc]
+    """Log each request with its id, except those of health checks."""
+
+    # All other middleware is synchronous; one that is not would only add a switch between threads.
+    async_capable = False
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path in QUIET_PATHS:
+            answer: HttpResponseBase = self.get_response(request)
+            # Django logs each answer over 499 as an error; "not ready yet" is none.
+            answer._has_been_logged = True  # type: ignore[attr-defined]
+            return answer
+        logged: HttpResponseBase = super().__call__(request)
+        return logged

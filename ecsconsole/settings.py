@@ -97,7 +97,7 @@ MIDDLEWARE = [
     "access.middleware.SignInRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "ecsconsole.logging.RequestLogMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "access.middleware.AccessMiddleware",
     "ecsconsole.errors.ErrorPageMiddleware",
@@ -206,6 +206,9 @@ STATIC_URL = "static/"
 STATICFILES_DIRS = [bundled("static")]
 STATIC_ROOT = VAR_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = LOCAL or DEBUG
+if LOCAL:
+    # Made empty: whitenoise warns of a folder that is not there, and locally the finders serve.
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

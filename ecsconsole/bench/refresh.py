@@ -57,9 +57,8 @@ def measure_refresh(world: BenchWorld, options: argparse.Namespace) -> dict[str,
 
 def refresh(target_id: int) -> None:
     """Make everything due and poll once, as a worker does."""
-    from clusters.polling import poll_target
-
     from clusters.models import PollTarget
+    from clusters.polling import poll_target
 
     now = timezone.now()
     PollTarget.objects.filter(pk=target_id).update(next_due_at=now, next_full_at=now, lease_expires_at=None)
