@@ -13,11 +13,14 @@ class DeploymentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Say who may watch changes: one of them, where it can be seen; that any moved, where anything can."""
+        from clusters.search import register_finder
+        from deployments.search import find_changes
         from live import topics
 
         topics.register("change", may_watch_change)
         topics.register("changes", may_watch_any)
         topics.register("approvals", may_watch_any)
+        register_finder(find_changes)
 
 
 def may_watch_change(access: Access, ident: str) -> bool:
