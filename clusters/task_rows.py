@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from clusters.definition_view import Image, split_image
+from clusters.definition_view import Image, cpu_words, mebibytes, split_image
 from clusters.models import Task
 from clusters.spans import parse_time, spell
 from clusters.strip import DRAINING_STATES, PENDING_STATES, has_failed, revision_of
@@ -246,8 +246,8 @@ def facts_of(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Launch type", facts.get("launchType")),
         ("Capacity provider", facts.get("capacityProviderName")),
         ("Platform", platform),
-        ("Task CPU", facts.get("cpu")),
-        ("Task memory", f"{facts['memory']} MiB" if facts.get("memory") else ""),
+        ("Task CPU", cpu_words(facts.get("cpu"))),
+        ("Task memory", mebibytes(facts.get("memory"))),
         ("Container instance", str(facts.get("containerInstanceArn") or "").rpartition("/")[2]),
         ("Group", facts.get("group")),
         ("Started by", facts.get("startedBy")),
