@@ -41,6 +41,8 @@ class Gate:
     since: datetime | None = None
     until: str = ""
     choices: list[Choice] = field(default_factory=list)
+    # Withdrawing stands apart, below the two that face each other.
+    foot: Choice | None = None
 
 
 def gate_of(change: Change, access: Access, approvers: list[str], now: datetime) -> Gate | None:
@@ -50,42 +52,42 @@ def gate_of(change: Change, access: Access, approvers: list[str], now: datetime)
         return approval_gate(change, access, approvers, now)
     if state == State.QUEUED:
         title = "Queued: a worker takes it next"
-        return Gate("go", "i-clock", "deploying", title, choices=[cancel_choice(change, access)])
+        return Gate("go", "i-clock", "deploying", title, foot=cancel_choice(change, access))
     if state == State.RUNNING:
-        text = waiting_for(change)
-        return Gate(
-            "go",
-            "s-deploying",
-            "deploying",
-            "In progress",
-            text,
-            change.dispatched_at,
-            left(change, now),
-            rollback_choices(change, access),
-        )
+        return running_gate(change, access, now)
     if state == State.ROLLING_BACK:
-        return Gate(
-            "warn",
-            "i-back",
-            "degraded",
-            "Rolling back",
-            waiting_for(change) or "Rolled back is said when AWS says so.",
-            latest_move(change),
-            left(change, now),
-        )
+        text = waiting_for(change) or "It is called rolled back when AWS says so."
+        since, until = latest_move(change), left(change, now)
+        return Gate("warn", "i-back", "degraded", "Rolling back", text, since, until)
     if state == State.NEEDS_ATTENTION:
-        choices = [*rollback_choices(change, access), cancel_choice(change, access)]
-        return Gate(
-            "warn",
-            "s-degraded",
-            "degraded",
-            "Needs a person",
-            attention_text(change),
-            latest_move(change),
-            "",
-            choices,
-        )
+        return attention_gate(change, access)
     return None
+
+
+def running_gate(change: Change, access: Access, now: datetime) -> Gate:
+    return Gate(
+        look="go",
+        icon="s-deploying",
+        colour="deploying",
+        title="In progress",
+        text=waiting_for(change),
+        since=change.dispatched_at,
+        until=left(change, now),
+        choices=rollback_choices(change, access),
+    )
+
+
+def attention_gate(change: Change, access: Access) -> Gate:
+    return Gate(
+        look="warn",
+        icon="s-degraded",
+        colour="degraded",
+        title="Needs a person",
+        text=attention_text(change),
+        since=latest_move(change),
+        choices=rollback_choices(change, access),
+        foot=cancel_choice(change, access),
+    )
 
 
 def approval_gate(change: Change, access: Access, approvers: list[str], now: datetime) -> Gate:
@@ -118,7 +120,8 @@ def approval_gate(change: Change, access: Access, approvers: list[str], now: dat
         approvers_text(approvers),
         change.created_at,
         left(change, now, "expires"),
-        [approve, reject, cancel_choice(change, access)],
+        [approve, reject],
+        cancel_choice(change, access),
     )
 
 

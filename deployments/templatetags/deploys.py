@@ -70,8 +70,15 @@ def changed_total(groups: Sequence[Any]) -> int:
 
 
 @register.filter
-def worst_first(checks: Iterable[Any] | None) -> list[Any]:
-    return sorted(checks or [], key=lambda check: RANK.get(part(check, "level"), 0))
+def failing(checks: Iterable[Any] | None) -> list[Any]:
+    """Return the checks that a person must read, the worst first."""
+    found = [check for check in checks or [] if part(check, "level") != OK]
+    return sorted(found, key=lambda check: RANK.get(part(check, "level"), 0))
+
+
+@register.filter
+def passing(checks: Iterable[Any] | None) -> list[Any]:
+    return [check for check in checks or [] if part(check, "level") == OK]
 
 
 @register.simple_tag
