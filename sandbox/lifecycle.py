@@ -271,6 +271,8 @@ def forget(task: Task) -> None:
     task.cluster.tasks.pop(task.id, None)
     if task.service:
         task.service.tasks.pop(task.id, None)
+        if task.presence:
+            task.service.departed.append(task.presence)
 
 
 def has_health_check(task: Task, container: Container) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox.ports import Caller
 
 Document = dict[str, Any]
 
 MAX_EVENTS = 100
+# A crash loop leaves some two hundred an hour.
+MAX_DEPARTED = 5000
 
 # Service deployments that have not come to an end.
 IN_FLIGHT = frozenset(
@@ -133,6 +135,19 @@ class ServiceEvent:
     message: str
 
 
+class Presence(NamedTuple):
+    """When a task ran, kept for the metrics after the task itself is forgotten.
+
+    `growth` is when its memory began to grow and when it was full; `failed` says that it did not end on request.
+    """
+
+    started_at: datetime
+    ended_at: datetime | None
+    healthy: bool
+    failed: bool
+    growth: tuple[datetime, datetime] | None
+
+
 @dataclass(slots=True)
 class Service:
     """A service; `config` holds the members that a revision copies, `options` the ones that it does not."""
@@ -154,6 +169,7 @@ class Service:
     history: list[ServiceDeployment] = field(default_factory=list)
     revisions: dict[str, ServiceRevision] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
+    departed: deque[Presence] = field(default_factory=lambda: deque(maxlen=MAX_DEPARTED))
     last_good: ServiceRevision | None = None
     current: ServiceDeployment | None = None
     is_steady: bool = False
@@ -234,6 +250,16 @@ class Task:
     registered: bool = False
     protected_until: datetime | None = None
     protected: bool = False
+    growth: tuple[datetime, datetime] | None = None
+
+    @property
+    def presence(self) -> Presence | None:
+        """When the task ran, None while it has not."""
+        if self.started_at is None:
+            return None
+        asked = self.wanted or self.stop_code in ("ServiceSchedulerInitiated", "UserInitiated")
+        failed = not asked or "health checks" in self.stopped_reason
+        return Presence(self.started_at, self.stopping_at, self.healthy or self.proven, failed, self.growth)
 
     @property
     def wanted(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,13 +22,16 @@ TARGET_GROUP = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/web
 class Ecs:
     """A world with one cluster, `prod`; every answer is checked against botocore's model."""
 
-    def __init__(self, *, seed: int = 7, log_interval: float | None = None) -> None:
+    def __init__(
+        self, *, seed: int = 7, log_interval: float | None = None, account_id: str = ACCOUNT
+    ) -> None:
+        self.caller = replace(DEV, account_id=account_id)
         self.surroundings = PlainSurroundings()
         self.world = World(self.surroundings, seed=seed, start=START, log_interval=log_interval)
         self.call("CreateCluster", clusterName="prod")
 
-    def call(self, operation: str, caller: Caller = DEV, **params: Any) -> dict[str, Any]:
-        output = self.world.call(caller, operation, params)
+    def call(self, operation: str, caller: Caller | None = None, **params: Any) -> dict[str, Any]:
+        output = self.world.call(caller or self.caller, operation, params)
         assert output_problems(operation, output) == []
         return output
 
