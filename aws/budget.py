@@ -21,6 +21,8 @@ logger = structlog.get_logger(__name__)
 
 # Longer than this in a queue for a token means that something is wrong; the caller says so instead of hanging.
 LONGEST_WAIT = 8.0
+# A rounding error must not be waited for: the wait would be too short to move a clock.
+TOLERANCE = 1e-6
 # How long Redis is left alone after it failed.
 REDIS_PAUSE = 5.0
 
@@ -60,7 +62,7 @@ class LocalBuckets:
             tokens = min(burst, tokens + (now - at) * refill)
             if cost == EMPTY:
                 tokens = 0.0
-            is_granted = cost == EMPTY or tokens >= cost
+            is_granted = cost == EMPTY or tokens >= cost - TOLERANCE
             self._held[key] = (tokens - cost if is_granted and cost != EMPTY else tokens, now)
         return 0.0 if is_granted else (cost - tokens) / refill
 

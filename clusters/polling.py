@@ -65,8 +65,10 @@ def note_result(target: PollTarget, lease: Lease, reader: Reader, *, is_walk: bo
         return
     now = timezone.now()
     fields = {"next_full_at": now + timedelta(seconds=settings.POLL_FULL_SECONDS)} if is_walk else {}
+    if reader.has_read:
+        # A round in which nothing was due says nothing about whether the region can be reached.
+        fields["succeeded_at"] = now
     lease.held().update(
-        succeeded_at=now,
         failing_since=None,
         failure_count=0,
         error_action="",

@@ -113,13 +113,17 @@ class Reader:
         """Read the services that are hot or due, the tasks of the hot ones, and what is new of their deployments."""
         now = timezone.now()
         quiet = timedelta(seconds=settings.POLL_QUIET_SECONDS)
-        picked = pick(self.candidates(now), now, quiet)
+        candidates = self.candidates(now)
+        last = self.target.succeeded_at
+        if not candidates and (last is None or now - last >= quiet):
+            # Without a service nothing would be asked for, and nobody would notice that the region cannot be reached.
+            self.walk()
+            return
+        picked = pick(candidates, now, quiet)
         clusters = Cluster.objects.in_bulk(picked)
         for pk, services in picked.items():
             self.guarded(self.read_some, clusters[pk], services)
         self.read_rest()
-        # Nothing was due, which is as good as read: every service is younger than its interval.
-        self.has_read = self.has_read or not self.problems
 
     def candidates(self, now: datetime) -> list[Candidate]:
         """Return all services of the target as the schedule sees them, in one query."""
@@ -133,10 +137,10 @@ class Reader:
             | Q(hot_until__gt=now)
         )
         hot_pks = set(hot.values_list("pk", flat=True))
-        values = rows.values_list("pk", "cluster_id", "arn", "name", "described_at", "rollout_state")
+        values = rows.values_list("pk", "cluster_id", "arn", "name", "described_at")
         return [
-            Candidate(pk, cluster_id, arn, name, described_at, pk in hot_pks, state == "IN_PROGRESS")
-            for pk, cluster_id, arn, name, described_at, state in values
+            Candidate(pk, cluster_id, arn, name, described_at, pk in hot_pks)
+            for pk, cluster_id, arn, name, described_at in values
         ]
 
     def read_some(self, cluster: Cluster, services: Sequence[Candidate]) -> None:

@@ -20,7 +20,6 @@ class Candidate:
     name: str
     described_at: datetime | None
     is_hot: bool
-    is_rolling: bool = False
 
     @property
     def age_key(self) -> float:
