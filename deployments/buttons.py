@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from access.decisions import roles_with
+from access.resources import Resource
 from clusters.models import Environment, Service, ServiceDeployment, Task
 from deployments.models import Change
+from deployments.states import State
+from deployments.verbs import verb_for
 
 if TYPE_CHECKING:
     from access.queries import Access
@@ -28,33 +33,60 @@ class Button:
     is_danger: bool = False
     # In development one click does it.
     is_click: bool = False
-
-    @property
-    def ident(self) -> str:
-        return f"why-{self.view}"
+    # Set where the button leads to the page of the active change instead.
+    href: str = ""
+    # The roles that carry the permission, where a missing one is the reason.
+    roles: str = ""
 
 
 def buttons_of_service(
     service: Service, access: Access, active: Change | None, in_flight: ServiceDeployment | None
 ) -> list[Button]:
     """Return roll back, restart, scale and deploy, in the order of the page."""
-    place = service.access_resource
-    click = service.environment == Environment.DEVELOPMENT
     stands = standing(service)
-    busy = stands or (f"CR-{active.pk} is {active.state_choice.label.lower()}." if active else "")
+    busy = stands or busy_text(active)
     daemon = "A DAEMON service runs one task on each instance." if is_daemon(service) else ""
-    back = "Stop and roll back" if in_flight else "Roll back"
+    place = service.access_resource
 
-    def why(action: str, *obstacles: str) -> str:
-        decision = access.can(action, place)
-        return decision.reason if not decision else next(filter(None, obstacles), "")
+    def button(action: str, view: str, label: str, icon: str, *obstacles: str, **looks: Any) -> Button:
+        reason, roles = why_off(action, place, access, obstacles)
+        return Button(view, label, icon, reason=reason, roles=roles, **looks)
 
+    way_back = active.get_absolute_url() if active and not stands and is_stoppable(active) else ""
+    label = "Stop and roll back" if in_flight else "Roll back"
+    click = service.environment == Environment.DEVELOPMENT
     return [
-        Button("rollback", back, "back", "r", why("service.rollback", busy)),
-        Button("restart", "Restart", "restart", "", why("service.restart", busy), is_click=click),
-        Button("scale", "Scale", "scale", "", why("service.scale", busy, daemon)),
-        Button("deploy", "Deploy", "deploy", "d", why("service.deploy", busy), is_primary=True),
+        button(
+            "service.rollback", "rollback", label, "back", "" if way_back else busy, key="r", href=way_back
+        ),
+        button("service.restart", "restart", "Restart", "restart", busy, is_click=click),
+        button("service.scale", "scale", "Scale", "scale", busy, daemon),
+        button("service.deploy", "deploy", "Deploy", "deploy", busy, key="d", is_primary=True),
     ]
+
+
+def why_off(action: str, place: Resource, access: Access, obstacles: Iterable[str]) -> tuple[str, str]:
+    """Return why a button is off, and the roles that would turn it on where one is missing."""
+    decision = access.can(action, place)
+    if decision:
+        return next(filter(None, obstacles), ""), ""
+    # A deny is no missing role: another role would not help.
+    denied = decision.binding_ids
+    return decision.reason, "" if denied else " or ".join(roles_with(action))
+
+
+def busy_text(active: Change | None) -> str:
+    if active is None:
+        return ""
+    text = f"CR-{active.pk} is {active.state_choice.label.lower()}"
+    waits = active.state in (State.AWAITING_APPROVAL, State.QUEUED)
+    return f"{text}: cancel it, or wait for its end." if waits else f"{text}."
+
+
+def is_stoppable(change: Change) -> bool:
+    """Whether the active change is itself what can be rolled back."""
+    running = change.state in (State.RUNNING, State.NEEDS_ATTENTION)
+    return running and verb_for(change.kind).can_be_rolled_back(change)
 
 
 def standing(service: Service) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 
 from django import template
 
-from deployments.models import Change
-from deployments.states import ACTIVE, State
+from deployments.queries import rail_counts
 
 register = template.Library()
 
@@ -19,8 +18,5 @@ def change_counts(context: Mapping[str, Any]) -> dict[str, int]:
     access = getattr(context.get("request"), "access", None)
     if access is None:
         return {"active": 0, "waiting": 0}
-    waiting = Change.objects.filter(state=State.AWAITING_APPROVAL).exclude(requester_id=access.user.pk)
-    return {
-        "active": access.visible(Change.objects.filter(state__in=sorted(ACTIVE))).count(),
-        "waiting": access.visible(waiting, "change.approve").count(),
-    }
+    counts = rail_counts(access)
+    return {"active": counts.active_changes, "waiting": counts.waiting_approvals}

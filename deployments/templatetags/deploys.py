@@ -148,8 +148,14 @@ def short_digest(digest: str) -> str:
 
 @register.filter
 def reasons(buttons: Iterable[Button]) -> list[str]:
-    """Return why buttons are off, each reason once."""
-    return list(dict.fromkeys(button.reason for button in buttons if button.reason))
+    """Return why buttons are off, each reason once; those that need the same role share a sentence."""
+    off = [button for button in buttons if button.reason]
+    said = list(dict.fromkeys(button.reason for button in off if not button.roles))
+    for roles in dict.fromkeys(button.roles for button in off if button.roles):
+        labels = [lower_first(button.label) for button in off if button.roles == roles]
+        last = f"{', '.join(labels[:-1])} or {labels[-1]}" if labels[1:] else labels[0]
+        said.append(f"To {last} here you need the role {roles}.")
+    return said
 
 
 @register.filter

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
 from audit.queries import entries_about
@@ -23,7 +24,8 @@ from deployments.models import Change, Kind
 from deployments.queries import Approvers, changes_with_places, get_change
 from deployments.risk import cues_of
 from deployments.states import State
-from ecsconsole.http import ConsoleRequest, render_page
+from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
+from logs.views import render_panel
 
 PAGE_SIZE = 50
 EVENTS_SHOWN = 40
@@ -99,10 +101,16 @@ def events_during(change: Change) -> list[ServiceEvent]:
 
 @require_GET
 def change_logs(request: ConsoleRequest, pk: int) -> HttpResponse:
-    """Lead to the logs of the service that a change is about, from the moment it began."""
+    """Show the logs of the tasks that a change began; asked as a page, lead to the logs of its service."""
     found = get_change(request, pk)
     request.access.require("logs.view", found.access_resource)
-    return redirect("service-logs", *found.service.url_args)
+    started_by = str(found.progress.get("deployment_id", ""))
+    if wants_fragment(request):
+        return render_panel(request, service=found.service, started_by=started_by, since=found.dispatched_at)
+    address = reverse("service-logs", args=found.service.url_args)
+    return HttpResponseRedirect(
+        f"{address}?{urlencode({'started_by': started_by})}" if started_by else address
+    )
 
 
 @require_POST
