@@ -1,5 +1,6 @@
 /* The live indicator: connected, paused or lost; and what happens to nudges meanwhile. */
 const SILENCE = 45_000; // Three ticks missed.
+const WITHOUT_BUS = 10_000;
 const indicator = document.getElementById("live");
 const text = indicator?.querySelector("[data-live-text]");
 const banner = document.getElementById("live-lost");
@@ -12,6 +13,7 @@ let heardAt = Date.now();
 let lostAt = 0;
 let isPaused = false;
 const missed = new Set();
+let polling = 0;
 
 function nudge(name) {
   document.body.dispatchEvent(new CustomEvent(name, { bubbles: true }));
@@ -70,10 +72,12 @@ function lose() {
   draw();
 }
 
+/* Ends the wait before the next attempt, or a connection that has fallen silent, or makes the first one. */
 function reconnect() {
   const connection = stream?._htmx?.sse;
-  if (connection) connection.reader?.cancel();
-  else stream?.dispatchEvent(new CustomEvent("every"));
+  if (!connection) stream?.dispatchEvent(new CustomEvent("every"));
+  else if (connection.delayCanceller) connection.delayCanceller();
+  else connection.reader?.cancel();
 }
 
 function pause(value) {
@@ -88,13 +92,23 @@ function pause(value) {
   draw();
 }
 
+/* The server has lost its own bus: nothing is pushed, so the page asks for everything until the bus is back. */
+function pollInstead(isNeeded) {
+  clearInterval(polling);
+  polling = isNeeded ? setInterval(() => isPaused || topics.forEach(nudge), WITHOUT_BUS) : 0;
+}
+
+document.addEventListener("htmx:sse:after:connection", () => pollInstead(false));
 document.addEventListener("htmx:sse:after:connection", heard);
 document.addEventListener("htmx:sse:error", lose);
 document.addEventListener("htmx:sse:before:message", (event) => {
   const name = event.detail.message.event;
   heard();
   if (name === "tick") return;
-  if (name === "resync") {
+  if (name === "bus") {
+    event.preventDefault();
+    pollInstead(event.detail.message.data === "lost");
+  } else if (name === "resync") {
     event.preventDefault();
     topics.forEach(isPaused ? (topic) => missed.add(topic) : nudge);
   } else if (isPaused && name !== "logout") {
