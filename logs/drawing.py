@@ -37,13 +37,14 @@ def draw_line(line: Line, badge: Badge | None, lens: Lens, page_url: str) -> Saf
     link = f"{page_url}?{lens.query(at=str(line.at_ms), task=lens.task_id)}#{line.anchor}"
     return format_html(
         '<li class="{}" id="{}" data-ms="{}"><a class="at" href="{}" title="Link to this line">{}</a>{}'
-        '<span class="ct">{}</span><span class="lv">{}</span><p>{}</p></li>',
+        '<span class="ct" title="{}">{}</span><span class="lv">{}</span><p>{}</p></li>',
         css.strip(),
         line.anchor,
         line.at_ms,
         link,
         draw_time(line.at_ms),
         draw_badge(badge),
+        line.container,
         line.container,
         line.level,
         draw_text(line.spans, lens.ranges(line.text)),

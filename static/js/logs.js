@@ -179,6 +179,15 @@ function countSeconds(panel) {
   }, 1000);
 }
 
+/* The line that the address names; it came after the browser had looked for it. */
+function showLinked() {
+  const row = location.hash.startsWith("#l") && document.getElementById(location.hash.slice(1));
+  if (!row || !row.closest("[data-log='at']")) return;
+  row.classList.add("marked");
+  const list = row.parentElement;
+  list.scrollTop = row.offsetTop - list.offsetTop - list.clientHeight / 2;
+}
+
 function ready(root) {
   for (const panel of root.querySelectorAll("[data-log]")) {
     dress(panel);
@@ -187,8 +196,7 @@ function ready(root) {
     countSeconds(panel);
     if (panel.dataset.lines) new Follower(panel);
   }
-  const marked = location.hash.startsWith("#l") && document.getElementById(location.hash.slice(1));
-  if (marked) marked.scrollIntoView({ block: "center" });
+  showLinked();
 }
 
 document.addEventListener("click", (event) => {
