@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.around import target_groups, wire
+from sandbox.around.load import Load
+from sandbox.around.metrics import Metrics
 from sandbox.around.pages import Pages
 from sandbox.around.registry import Ask, handlers
+from sandbox.around.series import Sources
 from sandbox.messages import Answer, Request
 from sandbox.ports import Caller
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 # Services by the name in a signature.
 _SERVICES = {
     "elasticloadbalancing": "elbv2",
+    "monitoring": "cloudwatch",
 }
 
 
@@ -25,6 +29,8 @@ class Around:
     def __init__(self, world: World, *, seed: int = 7) -> None:
         self.world = world
         self.pages = Pages(lambda: world.now, seed)
+        self.load = Load(seed)
+        self.metrics = Metrics(Sources(world, self.load))
 
     def answer(self, request: Request, signed_for: str, operation: str, caller: Caller) -> Answer | None:
         """Answer a call from the world's state, None for one that is moto's."""
