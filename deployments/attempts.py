@@ -22,6 +22,7 @@ Document = dict[str, Any]
 LOOKS = 2
 LOOK_FOR = timedelta(seconds=30)
 NOT_APPLIED = "NotApplied"
+UNSETTLED = (Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN)
 # Refused before anything happened, and likely to be accepted later.
 PASSING = (AwsThrottled, AwsUnreachable)
 
@@ -50,7 +51,7 @@ def latest(change: Change, step: str) -> Attempt | None:
 
 def is_unsettled(attempt: Attempt) -> bool:
     """Whether it may have taken effect without our knowing."""
-    return attempt.outcome in (Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN)
+    return attempt.outcome in UNSETTLED
 
 
 def once(run: Run, call: Call) -> Attempt | Next:
@@ -166,21 +167,21 @@ def close(
     message: str = "",
 ) -> None:
     """Write how a call ended; only what is still unsettled can be closed."""
-    attempt.outcome = outcome
-    attempt.finished_at = run.now
-    attempt.response = response or {}
-    attempt.request_id, attempt.error_code, attempt.error_message = request_id, code, message
+    answer = {
+        "outcome": outcome,
+        "finished_at": run.now,
+        "response": response or {},
+        "request_id": request_id,
+        "error_code": code,
+        "error_message": message,
+    }
+    unsettled = Attempt.objects.filter(pk=attempt.pk, outcome__in=UNSETTLED)
     with transaction.atomic():
-        attempt.save(
-            update_fields=[
-                "outcome",
-                "finished_at",
-                "response",
-                "request_id",
-                "error_code",
-                "error_message",
-            ]
-        )
+        if unsettled.update(**answer) != 1:
+            # Whoever took over has found out what became of it.
+            raise LostRace(run.change)
+        for name, value in answer.items():
+            setattr(attempt, name, value)
         note(attempt, "change.answer", "ok" if outcome == Attempt.Outcome.OK else "failed")
 
 

@@ -15,6 +15,7 @@ from deployments.stuck import scene_of, why_stuck
 Facts = Mapping[str, Any]
 IN_FLIGHT = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 ROLLING_BACK = ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+RACED = "It replaced other service revisions than those agreed to: something else changed the service just before."
 # A service deployment and the entry of `deployments` that it belongs to are written at almost the same moment.
 SAME_MOMENT = timedelta(minutes=1)
 
@@ -29,6 +30,10 @@ class Sight:
     definition: str
     previous_id: str
     was_primary: bool
+    # Whether ECS keeps service deployments of this service, so that ours is only not seen yet.
+    keeps_history: bool = False
+    # Whether the service was changed between our check of its base and our call.
+    raced: bool = False
 
     @property
     def primary(self) -> Facts:
@@ -65,14 +70,27 @@ def look(run: Run) -> Sight:
     service = run.gateway.service()
     if primary_of(service).get("id") == progress["deployment_id"]:
         run.remember(was_primary=True)
+    entry = find_entry(run)
     return Sight(
         service=service,
-        entry=find_entry(run),
+        entry=entry,
         deployment_id=progress["deployment_id"],
         definition=progress["task_definition_arn"],
         previous_id=progress.get("previous_deployment_id", ""),
-        was_primary=bool(progress.get("was_primary") or run.progress.get("was_primary")),
+        was_primary=bool(run.progress.get("was_primary")),
+        keeps_history=bool(progress.get("previous_service_deployment_arn")),
+        raced=is_raced(run, entry),
     )
+
+
+def is_raced(run: Run, entry: Facts) -> bool:
+    """Whether our service deployment replaced other revisions than those that were agreed to.
+
+    UpdateService takes no precondition, so a call from elsewhere between our check and ours shows only here.
+    """
+    agreed = run.change.base.get("revisions")
+    replaced = sorted(item.get("arn", "") for item in entry.get("sourceServiceRevisions") or [])
+    return bool(agreed and replaced and replaced != agreed)
 
 
 def find_entry(run: Run) -> Facts:
@@ -118,9 +136,8 @@ def judge(sight: Sight) -> Next | None:
 
 def judge_successful(sight: Sight) -> Next | None:
     if sight.is_ours and sight.is_complete:
-        return Next(
-            State.SUCCEEDED, f"ECS calls the deployment SUCCESSFUL; PRIMARY runs {short(sight.definition)}."
-        )
+        text = f"ECS calls the deployment SUCCESSFUL; PRIMARY runs {short(sight.definition)}."
+        return Next(State.SUCCEEDED, f"{text} {RACED}" if sight.raced else text)
     if sight.was_primary and sight.primary.get("id") != sight.deployment_id:
         text = "ECS completed the deployment, and another one has replaced it since."
         return Next(State.FAILED, f"{text} {now_runs(sight)}")
@@ -132,8 +149,7 @@ def judge_without_entry(sight: Sight) -> Next | None:
     if sight.mine.get("rolloutState") == "FAILED" and sight.primary.get("id") == sight.deployment_id:
         return Next(State.FAILED, f"ECS calls the rollout FAILED{quoted(sight)}")
     if sight.is_ours:
-        # Without a word of ECS on the service deployment, COMPLETED is all there is, and only once it is settled.
-        return settled(sight)
+        return None if sight.keeps_history else settled(sight)
     if not sight.was_primary:
         # A read right after the call may be older than the call.
         return None
@@ -145,6 +161,7 @@ def judge_without_entry(sight: Sight) -> Next | None:
 
 
 def settled(sight: Sight) -> Next | None:
+    """Judge a service of which ECS keeps no service deployments: COMPLETED, and nothing else left."""
     if sight.is_complete and len(deployments_of(sight.service)) == 1:
         return Next(State.SUCCEEDED, f"The rollout is complete; PRIMARY runs {short(sight.definition)}.")
     return None

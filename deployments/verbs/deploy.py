@@ -19,6 +19,7 @@ from deployments.plans import Check, Outline, planned
 from deployments.preflight import churn_of, image_checks, rollout_checks
 from deployments.running import Next, Run
 from deployments.states import State
+from deployments.task_sizes import size_problem
 from deployments.verbs import rollout
 from deployments.verbs.base import Spec
 
@@ -71,6 +72,8 @@ class Deploy:
         if task_definitions.is_same(old, new):
             text = "The spec is what PRIMARY runs already. To start its tasks anew, restart the service."
             checks.append(Check("nothing-changes", "Nothing changes", "refuse", text))
+        if problem := size_problem(new):
+            checks.append(Check("task-size", "Task size", "refuse", problem))
         return [*checks, *image_checks(service, spec)]
 
     def step(self, run: Run) -> Next:

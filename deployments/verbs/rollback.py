@@ -125,7 +125,6 @@ class Rollback:
         attempt = attempts.once(run, rollout.stop_call(run, arn))
         if isinstance(attempt, Next):
             return attempt
-        run.remember(service_deployment_arn=arn)
         entry, service = run.gateway.service_deployment(arn), run.gateway.service()
         status, reason = entry.get("status", ""), entry.get("statusReason") or ""
         quote = f": “{reason}”" if reason else "."

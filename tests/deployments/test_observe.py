@@ -23,7 +23,13 @@ def deployment(identity: str, definition: str, status: str = "PRIMARY", **more: 
     }
 
 
-def sight(*deployments: dict[str, Any], was_primary: bool = True, **entry: Any) -> Sight:
+def sight(
+    *deployments: dict[str, Any],
+    was_primary: bool = True,
+    keeps_history: bool = False,
+    raced: bool = False,
+    **entry: Any,
+) -> Sight:
     return Sight(
         service={"deployments": list(deployments), "desiredCount": 2, "runningCount": 2},
         entry=entry,
@@ -31,6 +37,8 @@ def sight(*deployments: dict[str, Any], was_primary: bool = True, **entry: Any) 
         definition=NEW,
         previous_id=BEFORE,
         was_primary=was_primary,
+        keeps_history=keeps_history,
+        raced=raced,
     )
 
 
@@ -81,6 +89,17 @@ def test_each_status_of_a_service_deployment(
     status: str, expected: State | None, primary: dict[str, Any]
 ) -> None:
     assert outcome(sight(primary, status=status)) == expected
+
+
+def test_completed_rollout_waits_for_its_service_deployment_where_ecs_keeps_them() -> None:
+    assert outcome(sight(deployment(OURS, NEW), keeps_history=True)) is None
+
+
+def test_race_with_somebody_else_is_told() -> None:
+    verdict = judge(sight(deployment(OURS, NEW), raced=True, status="SUCCESSFUL"))
+    assert verdict is not None
+    assert verdict.to == State.SUCCEEDED
+    assert "something else changed the service just before" in verdict.note
 
 
 def test_ecs_is_quoted() -> None:

@@ -269,3 +269,43 @@ def test_fault_of_our_own_is_shown_and_brings_a_person_in_the_end(
     assert "ZeroDivisionError" in change.progress["trouble"]
     change = dev_rig.until(change, State.NEEDS_ATTENTION, limit=1800, step=60)
     assert "ZeroDivisionError" in change.outcome
+
+
+def test_rollback_after_an_unknown_update_finds_the_deployment_first_and_then_stops_it(dev_rig: Rig) -> None:
+    change = dev_rig.deploy("v2-slow")
+    die_in(dev_rig, change, dies_after(UPDATE))
+    dev_rig.roll_back(change)
+    dev_rig.world.advance(LEASE.total_seconds() + 1)
+    change = dev_rig.until(change)
+    assert change.state == State.ROLLED_BACK, change.outcome
+    assert dev_rig.calls == [REGISTER, UPDATE, "ecs:StopServiceDeployment"]
+
+
+def test_answer_of_a_worker_that_was_given_up_changes_nothing(dev_rig: Rig) -> None:
+    change = dev_rig.ask("scale", {"desired_count": 3})
+
+    def around(action: str, make: Callable[[], Any]) -> Any:
+        answer = make()
+        Attempt.objects.update(outcome=Attempt.Outcome.OK, response={"observed": True})
+        return answer
+
+    dev_rig.around = around
+    dev_rig.wake(change)
+    assert Attempt.objects.get().response == {"observed": True}
+
+
+def test_call_of_somebody_else_between_check_and_call_is_told(dev_rig: Rig) -> None:
+    change = dev_rig.deploy("v2")
+
+    def around(action: str, make: Callable[[], Any]) -> Any:
+        if action == REGISTER:
+            dev_rig.call(
+                UPDATE.removeprefix("ecs:"), cluster="prod", service="checkout-api", forceNewDeployment=True
+            )
+            dev_rig.world.advance(200)
+        return make()
+
+    dev_rig.around = around
+    change = dev_rig.until(change)
+    assert change.state == State.SUCCEEDED
+    assert "something else changed the service just before" in change.outcome

@@ -8,6 +8,8 @@ import pytest
 
 from access.decisions import PermissionMissing
 from audit.models import AuditEntry
+from aws import ecr
+from aws.errors import AwsAccessDenied
 from deployments import actions
 from deployments.errors import (
     AnotherChangeActive,
@@ -20,6 +22,7 @@ from deployments.errors import (
 from deployments.models import Change
 from deployments.sealing import seal
 from deployments.states import State
+from sandbox.scenarios.empty import ACCOUNT_ID
 from tests.deployments.rig import REPOSITORY, Rig, fresh, image_spec
 
 
@@ -58,6 +61,34 @@ def test_plan_says_what_it_could_not_check(rig: Rig) -> None:
     check = next(one for one in rig.plan("deploy", spec).checks if one.id == "image-app")
     assert check.level == "warn"
     assert "cannot be checked" in check.text
+
+
+def test_plan_says_when_the_role_may_not_look_into_ecr(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(scope: object, reference: str) -> None:
+        raise AwsAccessDenied("not authorized", action="ecr:DescribeImages", code="AccessDeniedException")
+
+    monkeypatch.setattr(ecr, "find_image", denied)
+    check = next(one for one in rig.plan("deploy", image_spec("v2")).checks if one.id == "image-app")
+    assert check.level == "warn"
+    assert "cannot be checked: ecr:DescribeImages (AccessDeniedException)" in check.text
+
+
+def test_plan_refuses_a_size_that_fargate_does_not_have(rig: Rig) -> None:
+    check = next(one for one in rig.plan("deploy", {"task": {"cpu": "1024"}}).checks if one.id == "task-size")
+    assert check.level == "refuse"
+    assert "takes 2,048 to 8,192 MiB" in check.text
+
+
+def test_rollback_to_an_image_that_is_gone_is_refused(dev_rig: Rig) -> None:
+    first = dev_rig.facts()["taskDefinition"]
+    dev_rig.until(dev_rig.deploy("v2"))
+    dev_rig.sync()
+    target = dev_rig.service.service_deployments.get(task_definition_arn=first)
+    digest = target.images[0]["digest"]
+    dev_rig.sandbox.client("ecr", account_id=ACCOUNT_ID).batch_delete_image(
+        repositoryName="shop/checkout-api", imageIds=[{"imageDigest": digest}]
+    )
+    assert levels(dev_rig.plan("rollback", {"service_deployment_id": target.pk}))["image-app"] == "refuse"
 
 
 def test_plan_warns_without_a_circuit_breaker_and_refuses_bounds_that_deadlock(rig: Rig) -> None:
