@@ -23,7 +23,10 @@ def configure(options: dict[str, Any]) -> None:
     """Send structlog and the standard library through one handler on standard error."""
     renderer: Any = structlog.processors.JSONRenderer()
     if options["format"] == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=False)
+        # Rich tracebacks are hundreds of lines, locals and all: secrets among them.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
     logging.config.dictConfig(
         {
             "version": 1,
