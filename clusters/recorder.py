@@ -16,6 +16,8 @@ AHEAD = 0.34
 LEAD = 0.5
 PIN_GAP = 3.0
 NOTCH_GAP = 1.3
+# A gap before the first sample that is narrower than this is no gap to the eye.
+UNSEEN_SHOWN = 3.0
 
 
 class Counted(Protocol):
@@ -105,6 +107,14 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch of the axis."""
+
+    x: str
+    width: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """A drawn rollout; every length is in percent, paths are in a box of 100 by 100."""
 
@@ -121,6 +131,8 @@ class Recording:
     finding: str = ""
     outlook: str = ""
     is_stale: bool = False
+    # The stretch between the start and the first sample, where it is wide enough to see.
+    unseen: Band | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +172,16 @@ def draw(rollout: Rollout, now: datetime) -> Recording:
         finding=failures_in_words(rollout.failures),
         outlook=rollout.outlook,
         is_stale=rollout.last_read_at is not None,
+        unseen=unseen_band(rollout, samples, axis),
     )
+
+
+def unseen_band(rollout: Rollout, samples: Sequence[Counted], axis: Axis) -> Band | None:
+    """Return what passed before the first sample, so that an empty stretch is not taken for no tasks."""
+    if not samples:
+        return None
+    start, seen = axis.x(rollout.started_at), axis.x(samples[0].at)
+    return Band(percent(start), percent(seen - start)) if seen - start > UNSEEN_SHOWN else None
 
 
 def now_words(rollout: Rollout, seen: datetime) -> str:

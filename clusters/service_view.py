@@ -45,7 +45,7 @@ class Breaker:
     @property
     def cells(self) -> list[str]:
         """Return one cell for each failure that counts, for the fuse; none when there are too many to draw."""
-        if self.failures is None or not self.threshold or self.threshold > 24:
+        if not self.is_on or self.failures is None or not self.threshold or self.threshold > 24:
             return []
         failed = min(self.failures, self.threshold)
         return ["fail"] * failed + ["slot"] * (self.threshold - failed)
@@ -234,7 +234,7 @@ COUNTS = (
 
 
 def breaker_line(breaker: Breaker) -> str:
-    if breaker.failures is None or breaker.threshold is None:
+    if not breaker.is_on or breaker.failures is None or breaker.threshold is None:
         return breaker.words
     return f"{breaker.words}, {breaker.failures} of {breaker.threshold} failures"
 

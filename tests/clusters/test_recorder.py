@@ -66,6 +66,20 @@ def test_desired_and_minimum_are_lines_with_words() -> None:
     assert number(recording.minimum.y) > number(recording.desired.y)
 
 
+def test_what_passed_before_the_first_sample_is_marked_as_not_recorded() -> None:
+    late = draw(rollout(samples=[Sample(after(120), 9, 3), Sample(after(180), 9, 2)]), after(240))
+    assert late.unseen is not None
+    assert number(late.unseen.width) > 20
+    assert draw(rollout(), after(240)).unseen is None
+
+
+def test_a_stale_recording_ends_where_it_was_last_read() -> None:
+    recording = draw(rollout(last_read_at=after(200)), after(4000))
+    assert recording.is_stale
+    assert recording.now is not None
+    assert recording.now.title == "last read 03:11"
+
+
 def test_no_minimum_line_where_it_is_the_desired_count() -> None:
     assert draw(rollout(minimum_percent=100), after(240)).minimum is None
 

@@ -51,10 +51,12 @@ def test_breaker_counts_against_its_threshold() -> None:
 def test_breaker_that_is_off_or_uncounted_draws_no_fuse() -> None:
     assert breaker_of({}, {}).words.startswith("Off")
     assert breaker_of(facts(deploymentCircuitBreaker={"enable": True}), {}).cells == []
-    counted = breaker_of({}, {"deploymentCircuitBreaker": {"failureCount": 3, "threshold": 200}})
-    assert counted.cells == []
-    over = breaker_of({}, {"deploymentCircuitBreaker": {"failureCount": 9, "threshold": 3}})
-    assert over.cells == ["fail"] * 3
+    on = facts(deploymentCircuitBreaker={"enable": True})
+    counted = {"deploymentCircuitBreaker": {"failureCount": 9, "threshold": 3}}
+    assert breaker_of(on, counted).cells == ["fail"] * 3
+    # ECS counts on when the breaker is off; the count then leads to nothing.
+    assert breaker_of({}, counted).cells == []
+    assert breaker_of(on, {"deploymentCircuitBreaker": {"failureCount": 3, "threshold": 200}}).cells == []
 
 
 def test_the_two_sides_of_a_rollout() -> None:
