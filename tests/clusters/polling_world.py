@@ -58,7 +58,12 @@ class World:
             cpu="256",
             memory="512",
             containerDefinitions=[
-                {"name": "app", "image": f"public.ecr.aws/shop/{family}:{tag}", "essential": True, **container}
+                {
+                    "name": "app",
+                    "image": f"public.ecr.aws/shop/{family}:{tag}",
+                    "essential": True,
+                    **container,
+                }
             ],
         )
         return str(answer["taskDefinition"]["taskDefinitionArn"])

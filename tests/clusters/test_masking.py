@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from clusters.hashing import as_facts, state_hash
+from clusters.masking import fingerprint, mask, mask_definition
+
+SECRET = "hunter2-hunter2"
+
+
+def definition(**container: Any) -> dict[str, Any]:
+    return {"family": "web", "containerDefinitions": [{"name": "app", "image": "shop/web:v1", **container}]}
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"environment": [{"name": "LOG_LEVEL", "value": SECRET}]},
+        {"command": ["serve", "--password", SECRET]},
+        {"command": ["serve", f"--db-password={SECRET}"]},
+        {"command": ["sh", "-c", f"export API_TOKEN={SECRET}; exec serve"]},
+        {"entryPoint": [f"postgres://shop:{SECRET}@db.internal:5432/shop"]},
+        {"dockerLabels": {"com.shop.auth-token": SECRET}},
+        {"dockerLabels": {"upstream": f"https://user:{SECRET}@mirror.internal/"}},
+        {"logConfiguration": {"logDriver": "splunk", "options": {"splunk-token": SECRET}}},
+        {"healthCheck": {"command": ["CMD-SHELL", f"curl -H auth:{SECRET} localhost"]}},
+    ],
+    ids=lambda container: next(iter(container)),
+)
+def test_no_secret_is_kept(container: dict[str, Any]) -> None:
+    assert SECRET not in json.dumps(mask_definition(definition(**container)))
+
+
+def test_keys_that_show_by_their_form_are_hidden() -> None:
+    masked = mask_definition(definition(command=["sync", "AKIAIOSFODNN7EXAMPLE"]))
+    assert "AKIA" not in json.dumps(masked)
+
+
+def test_a_variable_keeps_name_fingerprint_and_length() -> None:
+    masked = mask_definition(definition(environment=[{"name": "MODE", "value": "fast"}]))
+    assert masked["containerDefinitions"][0]["environment"] == [
+        {"name": "MODE", "fingerprint": fingerprint("fast"), "length": 4}
+    ]
+
+
+def test_what_is_no_secret_stays_readable() -> None:
+    container = {
+        "command": ["serve", "--port", "8080", "--workers=4", "https://shop.example/path"],
+        "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/web"}},
+        "secrets": [{"name": "DB", "valueFrom": "arn:aws:ssm:us-east-1:111122223333:parameter/db"}],
+    }
+    assert mask_definition(definition(**container)) == definition(**container)
+
+
+def test_masking_twice_is_masking_once() -> None:
+    once = mask_definition(
+        definition(
+            environment=[{"name": "A", "value": "b"}],
+            command=["serve", f"--password={SECRET}"],
+            dockerLabels={"token": SECRET},
+        )
+    )
+    assert mask(once) == once
+
+
+def test_fingerprints_need_our_key(settings: Any) -> None:
+    first = fingerprint("value")
+    assert fingerprint("value") == first != fingerprint("other")
+    settings.SECRET_KEY = "another key for tests"
+    assert fingerprint("value") != first
+
+
+def test_overrides_of_a_task_are_masked_too() -> None:
+    overrides = {"containerOverrides": [{"name": "app", "environment": [{"name": "T", "value": SECRET}]}]}
+    assert SECRET not in json.dumps(as_facts("task", {"taskArn": "a", "overrides": overrides}))
+
+
+def test_noise_does_not_change_the_hash_and_a_hidden_value_does() -> None:
+    task = {"taskArn": "a", "lastStatus": "RUNNING", "version": 3}
+    assert state_hash("task", task) == state_hash("task", {**task, "version": 4})
+    assert state_hash("task", task) != state_hash("task", {**task, "lastStatus": "STOPPED"})
+    service = {"serviceArn": "s", "desiredCount": 2, "events": []}
+    assert state_hash("service", service) == state_hash("service", {**service, "events": [{"id": "1"}]})
+    assert state_hash("service", service) == state_hash("service", dict(reversed(service.items())))
