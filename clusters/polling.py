@@ -81,7 +81,8 @@ def note_result(target: PollTarget, lease: Lease, reader: Reader, *, is_walk: bo
     if target.failing_since is not None:
         logger.info("poll_recovered", target=str(target), since=target.failing_since.isoformat())
         publish("targets", "fleet")
-    elif is_walk:
+    elif reader.has_read:
+        # Pages show how old the data is; they ask for it at most every few seconds.
         publish("targets")
 
 
