@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class Source:
     error_request_id: str
     is_stale: bool
     is_in_trouble: bool
+    label: str = ""
 
     @property
     def name(self) -> str:
@@ -108,5 +110,19 @@ def source_of(target: PollTarget, now: datetime) -> Source:
 
 def sources_of(access: Access, now: datetime) -> list[Source]:
     """Return the sources that a person may see anything of, those with old figures first."""
-    sources = [source_of(target, now) for target in visible_targets(access)]
+    sources = with_labels([source_of(target, now) for target in visible_targets(access)])
     return sorted(sources, key=lambda source: not source.is_stale)
+
+
+def with_labels(sources: list[Source]) -> list[Source]:
+    """Give each a label that fits the rail: its environment, or its account where two share an environment."""
+    shared = Counter((source.environment, source.region) for source in sources)
+    return [
+        replace(
+            source,
+            label=source.name
+            if shared[source.environment, source.region] > 1
+            else f"{SHORT_ENVIRONMENTS.get(source.environment, source.environment)} {source.region}",
+        )
+        for source in sources
+    ]
