@@ -87,37 +87,43 @@ def request_change(
     if verb.takes_slot and (other := active_change(service)):
         raise AnotherChangeActive(other)
     check_plan(plan, service, plan_sha=plan_sha, confirm=confirm, reason=reason)
-    state = State.AWAITING_APPROVAL if plan.needs_approval else State.QUEUED
-    limit = settings.APPROVAL_EXPIRY if plan.needs_approval else QUEUE_LIMIT
     try:
-        with transaction.atomic():
-            change = machine.start(
-                actor=actor,
-                note=reason,
-                now=now,
-                state=state,
-                service=service,
-                kind=kind,
-                title=plan.title,
-                spec=plan.spec,
-                spec_sha256=plan.spec_sha256,
-                base=plan.base,
-                base_fingerprint=plan.base_fingerprint,
-                plan=plan.as_json(),
-                requester=actor,
-                reason=reason,
-                ticket=ticket,
-                needs_approval=plan.needs_approval,
-                next_wake_at=now,
-                deadline_at=now + limit,
-            )
-            waking.wake_on_commit(change.pk)
+        return write_change(plan, service, actor=actor, reason=reason, ticket=ticket, now=now)
     except IntegrityError:
         # Two people asked at once; the database let one through.
         winner = active_change(service)
         if winner is None:
             raise
         raise AnotherChangeActive(winner) from None
+
+
+def write_change(
+    plan: Plan, service: Service, *, actor: User, reason: str, ticket: str, now: datetime
+) -> Change:
+    """Write a change down as it was planned, and have it looked at."""
+    limit = settings.APPROVAL_EXPIRY if plan.needs_approval else QUEUE_LIMIT
+    with transaction.atomic():
+        change = machine.start(
+            actor=actor,
+            note=reason,
+            now=now,
+            state=State.AWAITING_APPROVAL if plan.needs_approval else State.QUEUED,
+            service=service,
+            kind=plan.kind,
+            title=plan.title,
+            spec=plan.spec,
+            spec_sha256=plan.spec_sha256,
+            base=plan.base,
+            base_fingerprint=plan.base_fingerprint,
+            plan=plan.as_json(),
+            requester=actor,
+            reason=reason,
+            ticket=ticket,
+            needs_approval=plan.needs_approval,
+            next_wake_at=now,
+            deadline_at=now + limit,
+        )
+        waking.wake_on_commit(change.pk)
     return change
 
 

@@ -205,6 +205,9 @@ def rest(run: Run, answer: Next) -> None:
     """Store where it stands and when to come back; watchers are told only when something moved."""
     change = run.change
     progress = {**run.progress, **answer.progress}
+    if answer.note and "rollout" not in answer.progress:
+        waiting = {"id": "unsettled", "sentence": answer.note}
+        progress["rollout"] = {**progress.get("rollout", {}), "waiting_for": waiting}
     step = answer.step or change.step
     rows = Change.objects.filter(pk=change.pk, version=change.version, lease_fence=run.lease.fence)
     with transaction.atomic():

@@ -140,6 +140,7 @@ def test_lost_answer_of_a_deploy_ends_in_one_deployment(dev_rig: Rig, happened: 
     dev_rig.around = loses_answer(UPDATE, happened=happened)
     change = dev_rig.wake(change)
     assert Attempt.objects.get(change=change, action=UPDATE).outcome == Attempt.Outcome.UNKNOWN
+    assert "Read timeout" in change.progress["rollout"]["waiting_for"]["sentence"]
     dev_rig.around = None
     change = dev_rig.until(change, step=10)
     assert change.state == State.SUCCEEDED, change.outcome
