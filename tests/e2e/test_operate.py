@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 OpenAs = Callable[..., Watched]
 # A rollout takes minutes of world time; the demo's clock runs faster, the machine may be slow.
 ROLLOUT = 150_000
+STAGING = "/services/222233334444/us-east-1/staging-core"
 DEV = "/services/333344445555/us-east-1/dev-core"
 PROD = "/services/111122223333/us-east-1/prod-core"
 
@@ -89,7 +90,7 @@ def test_good_deploy_succeeds_before_the_eyes_of_who_asked(sign_in: OpenAs) -> N
 def test_crashing_image_is_rolled_back_and_said_so(sign_in: OpenAs) -> None:
     found = sign_in("alice")
     page = found.page
-    page.goto(f"{DEV}/cart-api/deploy/")
+    page.goto(f"{STAGING}/cart-api/deploy/")
     pick_image(page, "crash")
     submit(page)
     expect(page.locator(".page-head")).to_contain_text("Rolled back", timeout=ROLLOUT)
@@ -169,12 +170,12 @@ def test_buttons_that_a_role_lacks_are_there_and_say_why(sign_in: OpenAs) -> Non
 def test_live_logs_of_a_service(sign_in: OpenAs) -> None:
     page = sign_in("carol").page
     page.goto(f"{PROD}/checkout-api/logs/")
-    lines = page.locator("[data-line], .log-line, .ll")
+    lines = page.locator("#log-lines > li")
     expect(lines.first).to_be_visible(timeout=30_000)
     before = lines.count()
     expect.set_options(timeout=30_000)
     page.wait_for_function(
-        "n => document.querySelectorAll('[data-line], .log-line, .ll').length > n", arg=before, timeout=60_000
+        "n => document.querySelectorAll('#log-lines > li').length > n", arg=before, timeout=60_000
     )
 
 
@@ -184,7 +185,7 @@ def test_deployment_from_the_command_line_is_shown_as_outside(sign_in: OpenAs, d
     script = """
 import boto3, os, sys
 ecs = boto3.client("ecs", region_name="us-east-1")
-ecs.update_service(cluster="dev-core", service="identity-api", forceNewDeployment=True)
+ecs.update_service(cluster="dev-core", service="feature-flags", forceNewDeployment=True)
 """
     environment = {
         **os.environ,
@@ -194,7 +195,7 @@ ecs.update_service(cluster="dev-core", service="identity-api", forceNewDeploymen
     }
     subprocess.run([sys.executable, "-c", script], env=environment, check=True)
     page = sign_in("carol").page
-    page.goto(f"{DEV}/identity-api/deployments/")
+    page.goto(f"{DEV}/feature-flags/deployments/")
     row = page.locator("tbody tr").first
     expect(row).to_contain_text("outside the console", timeout=40_000)
     expect(row).to_contain_text(re.compile("IN_PROGRESS|SUCCESSFUL|PENDING"), timeout=40_000)
