@@ -101,27 +101,25 @@ def subject_of_service(service: Service, lens: Lens, start: datetime, end: datet
         tasks = tasks.filter(started_by=lens.started_by)
     # Newest first for the limit, oldest first for the letters.
     chosen = sorted(tasks.order_by("-created_at")[:MOST_TASKS], key=birth)
-    return build(
-        service.cluster, service, None, chosen, definitions_in_use(service, chosen), rank_of(service, chosen)
-    )
+    return build(service.cluster, service, None, chosen, definitions_in_use(service, chosen))
 
 
 def subject_of_task(task: Task) -> Subject:
-    """Gather one task, told apart as on the page of its service."""
+    """Gather one task, with the letter and colour that it has on the page of its service."""
     definitions = list(TaskDefinition.objects.filter(arn=task.task_definition_arn))
-    rank = rank_of(task.service, [task]) if task.service else 0
-    return build(task.cluster, task.service, task, [task], definitions, rank)
+    return build(task.cluster, task.service, task, [task], definitions)
 
 
 def birth(task: Task) -> tuple[float, int]:
     return (task.created_at.timestamp() if task.created_at else float("inf"), task.pk)
 
 
-def rank_of(service: Service | None, tasks: Sequence[Task]) -> int:
-    """Return how many tasks of the service came before these; rows are never deleted, so letters stay."""
-    if service is None or not tasks or tasks[0].created_at is None:
-        return 0
-    return service.tasks.filter(created_at__lt=tasks[0].created_at).count()
+def ranks_of(service: Service | None) -> dict[int, int]:
+    """Return the number of each task among all that its service ever had; rows are never deleted, so it stays."""
+    if service is None:
+        return {}
+    pks = service.tasks.order_by("pk").values_list("pk", flat=True)
+    return {pk: number for number, pk in enumerate(pks)}
 
 
 def build(
@@ -130,8 +128,8 @@ def build(
     task: Task | None,
     tasks: Sequence[Task],
     definitions: Sequence[TaskDefinition],
-    rank: int,
 ) -> Subject:
+    ranks = ranks_of(service)
     logs = {item.arn: container_logs(item.facts, cluster.region) for item in definitions}
     streams: dict[str, dict[str, Stream]] = {}
     sources: dict[str, Source] = {}
@@ -144,7 +142,7 @@ def build(
         cluster=cluster,
         service=service,
         task=task,
-        badges={one.task_id: badge_of(one, cluster, rank + index) for index, one in enumerate(tasks)},
+        badges={one.task_id: badge_of(one, cluster, ranks.get(one.pk, 0)) for one in tasks},
         logs=list(distinct),
         streams=streams,
         sources=list(sources.values()),

@@ -174,7 +174,7 @@ def note_failure(tail: LogTail, error: AwsError, now: datetime) -> None:
         failing_since=tail.failing_since or now,
         error_action=error.action,
         error_code=error.code,
-        error_message=error.message,
+        error_message=error.message.rstrip("."),
         error_request_id=error.request_id,
         error_hint=error.hint,
     )

@@ -127,7 +127,10 @@ def answer_history(
     try:
         context |= shown.context(timezone.now(), is_read=True)
     except AwsError as error:
-        context |= panels.frame_of(shown.subject, shown.lens, shown.view) | {"error": error}
+        context |= panels.frame_of(shown.subject, shown.lens, shown.view) | {
+            "error": error,
+            "error_message": error.message.rstrip("."),
+        }
     status = HTTPStatus.BAD_GATEWAY if "error" in context else HTTPStatus.OK
     return render_page(request, fragment_or(request, template, "#log-history"), context, status=status)
 

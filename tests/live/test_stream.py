@@ -251,7 +251,9 @@ def test_right_that_is_taken_away_silences_the_topic(redis_url: str, bus: Bus, a
 def connections_named(redis_url: str, name: str) -> int:
     client = redis.Redis.from_url(redis_url)
     try:
-        return sum(row["name"] == name for row in client.client_list())
+        # Parallel test workers share the server, each in a database of its own.
+        own = str(client.connection_pool.connection_kwargs["db"])
+        return sum(row["name"] == name and row["db"] == own for row in client.client_list())
     finally:
         client.close()
 

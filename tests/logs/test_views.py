@@ -79,6 +79,20 @@ def test_lines_of_all_tasks_are_merged_by_time_with_letter_and_colour(world: Log
     assert {badge[2:] for _, badge in rows} == {"e882", "41aa"}
 
 
+def test_task_keeps_its_letter_and_colour_when_others_are_long_gone(world: LogWorld, as_: Any) -> None:
+    def badge(html: str) -> tuple[str, ...]:
+        return re.search(rf'class="chip (t\d)" href="[^"]+task={late.task_id}".*?>(\w)</span>', html).groups()  # type: ignore[union-attr]
+
+    others = [make_task(world.service) for _ in range(4)]
+    late = make_task(world.service)
+    client = as_("carol")
+    before = badge(text_of(client.get(world.url())))
+    for other in others:
+        other.stopped_at, other.last_status = timezone.now() - timedelta(days=1), "STOPPED"
+        other.save()
+    assert badge(text_of(client.get(world.url()))) == before == ("t1", "g")
+
+
 def test_page_asks_only_for_what_came_after_its_cursor(world: LogWorld, as_: Any) -> None:
     client = as_("carol")
     world.write(world.first, "old", ago=5)
