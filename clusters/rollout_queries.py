@@ -23,6 +23,8 @@ from clusters.task_rows import TaskRow
 SAMPLES_DRAWN = 400
 # How many past rollouts tell what is usual.
 PAST_ROLLOUTS = 10
+# ECS's clock and the poller's differ a little, and the last sample is taken after the end.
+MARGIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,11 @@ class RolloutReader:
         return [self.counts_of(row) for row in kept]
 
     def sample_rows(self) -> QuerySet[RolloutSample]:
-        rows = RolloutSample.objects.filter(service=self.service)
-        if not self.subject.is_rollback:
-            return rows.filter(deployment_id=self.subject.primary_id)
+        until = (self.subject.finished_at or timezone.now()) + MARGIN
+        since = (self.subject.started_at or until) - MARGIN
+        rows = RolloutSample.objects.filter(service=self.service, at__gte=since, at__lte=until)
         # A rollback makes the old deployment PRIMARY again, so that one rollout has samples under two ids.
-        until = self.subject.finished_at or timezone.now()
-        return rows.filter(at__gte=self.subject.started_at, at__lte=until + timedelta(minutes=1))
+        return rows if self.subject.is_rollback else rows.filter(deployment_id=self.subject.primary_id)
 
     def counts_of(self, row: RolloutSample) -> Counts:
         """Return a sample with the rollout's own sides: while it is rolled back, PRIMARY is what goes out."""
