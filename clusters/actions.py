@@ -84,8 +84,10 @@ def add_account(
         "external_id": external_id,
         "is_active": True,
     }
+    before = Account.objects.filter(account_id=account_id).values_list("environment", flat=True).first()
     account, is_new = Account.objects.update_or_create(account_id=account_id, defaults=fields)
     watch_regions(account)
+    pass_on_environment(account, before)
     # The ExternalId is no password, but who has it is a step closer to the role.
     shown = {key: value for key, value in fields.items() if key != "external_id"}
     record(
@@ -105,6 +107,12 @@ def watch_regions(account: Account) -> None:
     PollTarget.objects.filter(account=account).exclude(region__in=account.regions).delete()
     for region in account.regions:
         PollTarget.objects.get_or_create(account=account, region=region)
+
+
+def pass_on_environment(account: Account, before: str | None) -> None:
+    """Give an account's new environment to its clusters, except to those that an admin has set apart."""
+    if before is not None and before != account.environment:
+        account.clusters.filter(environment=before).update(environment=account.environment)
 
 
 @transaction.atomic

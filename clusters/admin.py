@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from access.admin import LedgerAdmin
-from clusters.actions import watch_regions
+from clusters.actions import pass_on_environment, watch_regions
 from clusters.models import Account, Cluster
 
 
@@ -28,9 +28,10 @@ class AccountAdmin(PlaceAdmin):
     list_display = ["name", "account_id", "environment", "regions", "is_active"]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save, record, and make the poll targets fit."""
+        """Save, record, and make poll targets and clusters fit."""
         super().save_model(request, obj, form, change)
         watch_regions(obj)
+        pass_on_environment(obj, form.initial.get("environment") if change else None)
 
 
 @admin.register(Cluster)

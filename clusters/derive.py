@@ -44,6 +44,7 @@ class Context:
         self.read_tasks(pks)
         self.read_events(pks)
         self.last = last_deployments(pks)
+        self.read_failures_of_rollbacks()
         arns = {service.task_definition_arn for service in services}
         self.definitions: dict[str, dict[str, Any]] = dict(
             TaskDefinition.objects.filter(arn__in=arns).values_list("arn", "facts")
@@ -59,6 +60,20 @@ class Context:
             if task.last_status != "STOPPED":
                 self.current[task.service_id or 0].append(task)
             elif has_failed(task) and len(self.failed[task.service_id or 0]) < FAILURES_KEPT:
+                self.failed[task.service_id or 0].append(task)
+
+    def read_failures_of_rollbacks(self) -> None:
+        """Read the failed tasks of deployments that were rolled back, so that the cause outlives the rollout."""
+        bad = {pk: row for pk, row in self.last.items() if row.status.startswith("ROLLBACK")}
+        wanted = {pk: row for pk, row in bad.items() if not self.failed[pk] and row.task_definition_arn}
+        if not wanted:
+            return
+        arns = {row.task_definition_arn for row in wanted.values()}
+        tasks = Task.objects.filter(
+            service_id__in=wanted, task_definition_arn__in=arns, last_status="STOPPED"
+        )
+        for task in tasks.order_by("-created_at")[: FAILURES_KEPT * len(wanted)]:
+            if has_failed(task):
                 self.failed[task.service_id or 0].append(task)
 
     def read_events(self, pks: list[int]) -> None:

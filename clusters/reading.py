@@ -119,7 +119,7 @@ class Reader:
             # Without a service nothing would be asked for, and nobody would notice that the region cannot be reached.
             self.walk()
             return
-        picked = pick(candidates, now, quiet)
+        picked = pick(candidates, now, quiet, timedelta(seconds=settings.POLL_HOT_SECONDS))
         clusters = Cluster.objects.in_bulk(picked)
         for pk, services in picked.items():
             self.guarded(self.read_some, clusters[pk], services)

@@ -9,12 +9,12 @@ from django.utils import timezone
 from access.decisions import PermissionMissing
 from access.queries import access_for
 from audit.models import AuditEntry
-from clusters import watching
+from clusters import tasks, watching
 from clusters.actions import acknowledge_failure, add_account, keep_hot, request_refresh
 from clusters.models import Account, PollTarget, Service
 from clusters.queries import scope_of, stale_targets
 from clusters.status import Status
-from tests.builders import bind, make_person, make_service, make_service_deployment, make_target
+from tests.builders import bind, make_cluster, make_person, make_service, make_service_deployment, make_target
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +38,31 @@ def test_an_account_is_watched_from_now_on_and_that_is_in_the_ledger(people: dic
     assert Account.objects.get().environment == "staging"
     assert PollTarget.objects.get().region == "us-east-1"
     assert AuditEntry.objects.latest("seq").action == "account.changed"
+
+
+def test_a_new_environment_reaches_the_clusters_that_nobody_set_apart() -> None:
+    plain, apart = make_cluster("plain"), make_cluster("apart", environment="development")
+    add_account(
+        actor="system", account_id="111122223333", name="x", environment="staging", regions=["us-east-1"]
+    )
+    plain.refresh_from_db()
+    apart.refresh_from_db()
+    assert (plain.environment, apart.environment) == ("staging", "development")
+
+
+def test_what_is_due_is_sent_to_a_worker_each_on_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = timezone.now()
+    due = make_target(region="us-east-1", next_due_at=now - timedelta(seconds=1))
+    make_target(region="eu-west-1", next_due_at=now + timedelta(seconds=60))
+    leased = make_target(region="eu-north-1", next_due_at=now, lease_expires_at=now + timedelta(seconds=60))
+    sent: list[int] = []
+    monkeypatch.setattr(tasks.poll_target, "apply_async", lambda args, **_: sent.append(args[0]))
+    tasks.poll_due()
+    assert sent == [due.pk]
+    Account.objects.update(is_active=False)
+    tasks.poll_due()
+    assert sent == [due.pk]
+    assert leased.pk not in sent
 
 
 def test_a_page_keeps_a_service_hot_without_a_write_for_each_fragment(

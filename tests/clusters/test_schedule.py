@@ -6,6 +6,7 @@ from clusters.schedule import Candidate, pick
 
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 QUIET = timedelta(seconds=30)
+HOT = timedelta(seconds=3)
 
 
 def service(pk: int, cluster: int = 1, age: float | None = 5, *, hot: bool = False) -> Candidate:
@@ -14,7 +15,7 @@ def service(pk: int, cluster: int = 1, age: float | None = 5, *, hot: bool = Fal
 
 
 def picked(*services: Candidate) -> dict[int, list[int]]:
-    return {cluster: [s.pk for s in found] for cluster, found in pick(services, NOW, QUIET).items()}
+    return {cluster: [s.pk for s in found] for cluster, found in pick(services, NOW, QUIET, HOT).items()}
 
 
 def test_nothing_hot_and_nothing_due_is_no_call() -> None:
@@ -37,3 +38,13 @@ def test_a_call_is_filled_with_the_stalest_quiet_services_of_its_cluster() -> No
 def test_whole_batches_take_nobody_along() -> None:
     hot = [service(pk, hot=True) for pk in range(10)]
     assert picked(*hot, service(50, age=29)) == {1: list(range(10))}
+
+
+def test_many_that_are_due_at_once_are_spread_over_the_rounds_the_stalest_first() -> None:
+    services = [service(pk, age=30 + pk) for pk in range(200)]
+    # Ten rounds to the quiet interval: twenty would do, thirty catch up.
+    assert sorted(picked(*services)[1]) == list(range(170, 200))
+
+
+def test_clusters_with_hot_services_come_first() -> None:
+    assert list(picked(service(1, 1, age=60), service(2, 2, hot=True))) == [2, 1]
