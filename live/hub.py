@@ -104,11 +104,15 @@ class Hub:
         """Forget a viewer that went away."""
         self.viewers.discard(viewer)
 
-    async def close(self) -> None:
-        """End the reader and let every stream end itself."""
+    def dismiss(self) -> None:
+        """Let every stream end itself."""
         for viewer in list(self.viewers):
             viewer.is_closing = True
             viewer.wake.set()
+
+    async def close(self) -> None:
+        """End the reader and let every stream end itself."""
+        self.dismiss()
         if self._reader is not None:
             self._reader.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -17,6 +17,7 @@ from django.http import parse_cookie
 from django.utils import timezone
 
 from live.hub import Hub, Viewer
+from live.leaving import Leaving
 from live.topics import MOST_TOPICS, parse_topics
 from live.viewing import judge_viewer
 
@@ -62,6 +63,7 @@ class Stream:
         self.tick_seconds = tick_seconds
         self.check_seconds = check_seconds
         self._hub: Hub | None = None
+        self._leaving = Leaving(self.dismiss)
 
     @property
     def hub(self) -> Hub:
@@ -81,14 +83,21 @@ class Stream:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._leaving.arm()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                self._leaving.disarm()
                 await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    def dismiss(self) -> None:
+        """Let every open stream end itself."""
+        if self._hub is not None:
+            self._hub.dismiss()
+
     async def close(self) -> None:
-        """End every stream of this process; whoever embeds the server may call it as soon as a signal comes."""
+        """End every stream of this process, and the reader of the bus."""
         if self._hub is not None:
             await self._hub.close()
             self._hub = None

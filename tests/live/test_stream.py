@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -314,6 +315,34 @@ def test_server_shutdown_ends_the_streams(redis_url: str, bus: Bus, as_: Any) ->
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
     play(redis_url, scene)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_signal_ends_the_streams_before_the_server_waits_for_them(
+    redis_url: str, bus: Bus, as_: Any, number: signal.Signals
+) -> None:
+    caught: list[int] = []
+    before = signal.signal(number, lambda number, frame: caught.append(number))
+
+    async def scene(stream: Stream) -> None:
+        messages = asyncio.Queue[dict[str, Any]]()
+        sent: asyncio.Queue[Any] = asyncio.Queue()
+        life = asyncio.create_task(stream({"type": "lifespan"}, messages.get, sent.put))
+        messages.put_nowait({"type": "lifespan.startup"})
+        await sent.get()
+        async with opened(stream, as_("carol"), "fruit") as tab:
+            signal.raise_signal(number)
+            await tab.until(lambda tab: tab.is_ended)
+        messages.put_nowait({"type": "lifespan.shutdown"})
+        await life
+
+    try:
+        play(redis_url, scene)
+        assert caught == [number]
+        signal.raise_signal(number)
+        assert caught == [number, number]
+    finally:
+        signal.signal(number, before)
 
 
 def test_bus_that_goes_away_is_told_and_its_return_asks_for_everything(tmp_path: Path, as_: Any) -> None:
