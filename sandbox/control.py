@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from sandbox.around.series import minute_of
+from sandbox.history import service_of
 from sandbox.messages import Answer, Request, dump_json
 from sandbox.ports import ApiError
 
@@ -129,6 +131,18 @@ def _capacity(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[st
     return {"account": place[0], "region": place[1], "available": bool(body["available"])}
 
 
+def _load(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    factor = float(body["factor"])
+    if not 0 <= factor <= 1000:
+        raise ValueError("factor is between 0 and 1000")
+    world = server.world
+    with world.lock:
+        region = world.region(str(body["account"]), str(body["region"]))
+        service = service_of(region, str(body["cluster"]), str(body["service"]))
+        server.around.load.change(service, minute_of(world.now), factor)
+    return {"service": service.arn, "factor": factor}
+
+
 def _stop_task(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
     code = str(body.get("stop_code", "SpotInterruption"))
     reason = str(body.get("reason", "Your Spot Task was interrupted."))
@@ -156,6 +170,7 @@ _ENDPOINTS: dict[tuple[str, str], _Endpoint] = {
     ("DELETE", "faults"): _remove_faults,
     ("POST", "throttle"): _throttle,
     ("POST", "capacity"): _capacity,
+    ("POST", "load"): _load,
     ("POST", "stop-task"): _stop_task,
     ("POST", "expire-sessions"): _expire_sessions,
 }

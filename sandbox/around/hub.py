@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
-from sandbox.around import target_groups, wire
+from sandbox.around import alarm_operations, scaling_operations, target_groups, wire
+from sandbox.around.alarms import Alarm, Alarms, Place
 from sandbox.around.load import Load
 from sandbox.around.metrics import Metrics
 from sandbox.around.pages import Pages
 from sandbox.around.registry import Ask, handlers
+from sandbox.around.scaling import Scaling
 from sandbox.around.series import Sources
 from sandbox.messages import Answer, Request
 from sandbox.ports import Caller
@@ -16,6 +19,8 @@ from sandbox.ports import Caller
 if TYPE_CHECKING:
     from sandbox.world import World
 
+# Their functions register themselves.
+_OPERATIONS = (alarm_operations, scaling_operations, target_groups)
 # Services by the name in a signature.
 _SERVICES = {
     "elasticloadbalancing": "elbv2",
@@ -31,6 +36,10 @@ class Around:
         self.pages = Pages(lambda: world.now, seed)
         self.load = Load(seed)
         self.metrics = Metrics(Sources(world, self.load))
+        self.alarms = Alarms(self.metrics)
+        self.scaling = Scaling(self, seed)
+        self.alarms.listeners += [self._tell_deployments, self.scaling.on_alarm]
+        self._awake = False
 
     def answer(self, request: Request, signed_for: str, operation: str, caller: Caller) -> Answer | None:
         """Answer a call from the world's state, None for one that is moto's."""
@@ -55,3 +64,29 @@ class Around:
             params = wire.read(request, "elbv2", operation)
             with self.world.lock:
                 target_groups.adopt_delay(Ask(self, caller), params["TargetGroupArn"])
+
+    def act(self, caller: Caller, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Make an ECS call of one of the services themselves."""
+        return self.world.call(caller, operation, params)
+
+    def wake(self) -> None:
+        """Begin to look at alarms and scaling at every full minute; worlds with neither never do."""
+        if not self._awake:
+            self._awake = True
+            self._next_minute()
+
+    def _next_minute(self) -> None:
+        now = self.world.now
+        self.world.clock.at(now.replace(second=0, microsecond=0) + timedelta(minutes=1), self._minute)
+
+    def _minute(self) -> None:
+        if not len(self.alarms) and not len(self.scaling):
+            self._awake = False
+            return
+        self.alarms.evaluate()
+        self.scaling.tick()
+        self._next_minute()
+
+    def _tell_deployments(self, place: Place, alarm: Alarm, before: str) -> None:
+        if alarm.state == "ALARM" and before != "ALARM":
+            self.world.raise_alarm(*place, alarm.name)
