@@ -88,7 +88,9 @@ def request_change(
         raise AnotherChangeActive(other)
     check_plan(plan, service, plan_sha=plan_sha, confirm=confirm, reason=reason)
     try:
-        return write_change(plan, service, actor=actor, reason=reason, ticket=ticket, now=now)
+        return write_change(
+            plan, service, actor=actor, reason=reason, ticket=ticket, now=now, request=request
+        )
     except IntegrityError:
         # Two people asked at once; the database let one through.
         winner = active_change(service)
@@ -98,7 +100,14 @@ def request_change(
 
 
 def write_change(
-    plan: Plan, service: Service, *, actor: User, reason: str, ticket: str, now: datetime
+    plan: Plan,
+    service: Service,
+    *,
+    actor: User,
+    reason: str,
+    ticket: str,
+    now: datetime,
+    request: HttpRequest | None,
 ) -> Change:
     """Write a change down as it was planned, and have it looked at."""
     limit = settings.APPROVAL_EXPIRY if plan.needs_approval else QUEUE_LIMIT
@@ -108,6 +117,7 @@ def write_change(
             note=reason,
             now=now,
             state=State.AWAITING_APPROVAL if plan.needs_approval else State.QUEUED,
+            request=request,
             service=service,
             kind=plan.kind,
             title=plan.title,
@@ -171,6 +181,7 @@ def approve_change(
             actor=approver,
             note=note,
             now=now,
+            request=request,
             next_wake_at=now,
             deadline_at=now + QUEUE_LIMIT,
         )
@@ -194,7 +205,7 @@ def reject_change(
         approval = write_decision(change, approver, Approval.Decision.REJECT, comment, now)
         decided(change, approver, "change.rejected", comment, request)
         note = f"Rejected by {approver.get_username()}{': ' + comment if comment else '.'}"
-        machine.move(change, State.REJECTED, actor=approver, note=note, now=now)
+        machine.move(change, State.REJECTED, actor=approver, note=note, now=now, request=request)
     return approval
 
 
@@ -263,7 +274,7 @@ def cancel_change(
     verb = "Set aside" if change.state == State.NEEDS_ATTENTION else "Cancelled"
     note = f"{verb} by {actor.get_username()}{': ' + reason if reason else '.'}"
     with transaction.atomic():
-        machine.move(change, State.CANCELLED, actor=actor, note=note, now=now)
+        machine.move(change, State.CANCELLED, actor=actor, note=note, now=now, request=request)
         void_approvals(change, now)
 
 
@@ -293,6 +304,7 @@ def request_rollback_of(
             actor=actor,
             note=note,
             now=now,
+            request=request,
             rollback_requested_by=actor,
             next_wake_at=now,
             deadline_at=now + ROLLBACK_LIMIT,

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.http import HttpRequest
 
 from audit.actions import describe_actor, record
 from deployments.errors import LostRace, TransitionNotAllowed
@@ -18,12 +19,21 @@ Actor = User | str
 SYSTEM = "system"
 
 
-def start(*, actor: Actor, note: str, now: datetime, state: State, **fields: Any) -> Change:
+def start(
+    *,
+    actor: Actor,
+    note: str,
+    now: datetime,
+    state: State,
+    request: HttpRequest | None = None,
+    **fields: Any,
+) -> Change:
     """Write a new change in its first state, with its transition and its entry in the ledger."""
     with transaction.atomic():
         change = Change.objects.create(state=state, created_at=now, **fields)
+        transition = Transition(change=change, from_state="", to_state=state, at=now, note=note)
         data = {"kind": change.kind, "spec_sha256": change.spec_sha256, "ticket": change.ticket}
-        _write_down(change, "", state, actor=actor, note=note, now=now, action="change.requested", data=data)
+        write_down(transition, actor, "change.requested", data, request)
     return change
 
 
@@ -35,6 +45,7 @@ def move(
     note: str,
     now: datetime,
     fence: int | None = None,
+    request: HttpRequest | None = None,
     **fields: Any,
 ) -> None:
     """Move a change along an edge of the machine, or raise `TransitionNotAllowed` or `LostRace`.
@@ -54,30 +65,31 @@ def move(
         if rows.update(**fields) != 1:
             # A person and a worker, or two workers, moved at once: the first one's move stands.
             raise LostRace(change)
-        _write_down(change, origin, to, actor=actor, note=note, now=now, action="change.state", data={})
+        transition = Transition(change=change, from_state=origin, to_state=to, at=now, note=note)
+        write_down(transition, actor, "change.state", {}, request)
     for name, value in fields.items():
         setattr(change, name, value)
 
 
-def _write_down(
-    change: Change,
-    origin: str,
-    to: State,
-    *,
+def write_down(
+    transition: Transition,
     actor: Actor,
-    note: str,
-    now: datetime,
     action: str,
     data: dict[str, Any],
+    request: HttpRequest | None,
 ) -> None:
-    name, _ = describe_actor(actor)
-    Transition.objects.create(change=change, from_state=origin, to_state=to, at=now, actor=name, note=note)
+    """Write a move into the history and into the ledger, in the caller's transaction."""
+    change = transition.change
+    transition.actor, _ = describe_actor(actor)
+    transition.save()
+    moved = {"from": transition.from_state, "to": transition.to_state, "title": change.title}
     record(
         action=action,
         actor=actor,
         resource=change.access_resource,
         target=f"CR-{change.pk}",
-        reason=note,
-        data={"from": origin, "to": str(to), "title": change.title, **data},
+        reason=transition.note,
+        data={**moved, **data},
+        request=request,
     )
     nudge(change)

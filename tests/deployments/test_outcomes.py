@@ -174,3 +174,11 @@ def test_rollout_past_its_deadline_needs_attention_with_a_reason_and_never_fails
     dev_rig.roll_back(change)
     change = dev_rig.until(change)
     assert change.state == State.ROLLED_BACK, change.outcome
+
+
+def test_what_needs_attention_still_succeeds_on_evidence(dev_rig: Rig) -> None:
+    change = dev_rig.until(dev_rig.deploy("v2"), State.RUNNING)
+    Change.objects.filter(pk=change.pk).update(deadline_at=dev_rig.now)
+    change = dev_rig.until(change, State.NEEDS_ATTENTION)
+    assert change.outcome.startswith("Not finished after 0 min.")
+    assert dev_rig.until(change).state == State.SUCCEEDED

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import RequestFactory
 
 from access.decisions import PermissionMissing
+from access.queries import access_for
 from audit.models import AuditEntry
 from aws import ecr
 from aws.errors import AwsAccessDenied
@@ -252,3 +254,15 @@ def test_scaling_has_no_service_deployment_to_roll_back(rig: Rig) -> None:
     change = rig.wake(rig.ask("scale", {"desired_count": 3}))
     with pytest.raises(WrongState, match="began no service deployment"):
         rig.roll_back(change)
+
+
+def test_ledger_tells_from_where_it_was_asked(rig: Rig) -> None:
+    request = RequestFactory().post("/", REMOTE_ADDR="10.8.1.44")
+    change = rig.ask("restart", request=request)
+    alice = rig.people["alice"]
+    actions.cancel_change(change=change, actor=alice, access=access_for(alice), now=rig.now, request=request)
+    entries = AuditEntry.objects.filter(target=f"CR-{change.pk}").order_by("seq")
+    assert [(entry.action, entry.actor, entry.ip) for entry in entries] == [
+        ("change.requested", "alice", "10.8.1.44"),
+        ("change.state", "alice", "10.8.1.44"),
+    ]
