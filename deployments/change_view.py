@@ -189,5 +189,5 @@ def approval_entry(item: Approval) -> Entry:
         "i-comment",
         "zero",
         f"{item.approver.get_username()} {verb} with a comment",
-        quote=item.comment,
+        note=item.comment,
     )

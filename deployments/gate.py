@@ -52,7 +52,8 @@ def gate_of(change: Change, access: Access, approvers: list[str], now: datetime)
         return approval_gate(change, access, approvers, now)
     if state == State.QUEUED:
         title = "Queued: a worker takes it next"
-        return Gate("go", "i-clock", "deploying", title, foot=cancel_choice(change, access))
+        text = waiting_for(change)
+        return Gate("go", "i-clock", "deploying", title, text, foot=cancel_choice(change, access))
     if state == State.RUNNING:
         return running_gate(change, access, now)
     if state == State.ROLLING_BACK:
@@ -128,7 +129,7 @@ def approval_gate(change: Change, access: Access, approvers: list[str], now: dat
 def why_not_approve(change: Change, access: Access, approvers: list[str]) -> str:
     """Say why this person may not decide, empty when they may."""
     if change.requester_id == access.user.pk:
-        others = f" {', '.join(approvers)} can." if approvers else " Nobody else holds that role here yet."
+        others = f" Ask {' or '.join(approvers)}." if approvers else " Nobody else holds that role here yet."
         return f"You asked for this change yourself; another release manager has to decide on it.{others}"
     decision = access.can("change.approve", change.access_resource)
     return "" if decision else decision.reason
@@ -166,7 +167,9 @@ def rollback_choices(change: Change, access: Access) -> list[Choice]:
 
 
 def waiting_for(change: Change) -> str:
-    """Return what keeps a rollout from ending, as the worker saw it last."""
+    """Return what keeps a change from going on, as the worker saw it last; an error of reading hides the rest."""
+    if trouble := change.progress.get("trouble"):
+        return str(trouble)
     waiting = (change.progress.get("rollout") or {}).get("waiting_for") or {}
     return str(waiting.get("sentence") or "")
 

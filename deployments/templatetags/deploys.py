@@ -15,7 +15,7 @@ from clusters.service_queries import definition_address
 from deployments.buttons import Button
 from deployments.change_view import ATTEMPT_LOOKS
 from deployments.image_reference import parse
-from deployments.models import Attempt, Change
+from deployments.models import Attempt, Change, Kind
 from deployments.plans import OK, REFUSE, WARN
 from deployments.states import State
 
@@ -200,3 +200,14 @@ def definition_diff_page(service: Service) -> str:
     cluster = service.cluster
     family = service.task_definition_arn.rsplit("/", 1)[-1].rsplit(":", 1)[0]
     return reverse("task-definition-diff", args=[cluster.account.account_id, cluster.region, family])
+
+
+@register.simple_tag
+def again_page(change: Change) -> str:
+    """Return where the same can be asked for again, filled in."""
+    address = {Kind.SCALE: "scale", Kind.RESTART: "restart", Kind.ROLLBACK: "rollback"}
+    view = address.get(Kind(change.kind), "deploy")
+    page = service_page(view, change.service)
+    if view == "scale":
+        return f"{page}?desired_count={change.spec.get('desired_count', '')}"
+    return f"{page}?change={change.pk}" if change.kind == Kind.DEPLOY else page

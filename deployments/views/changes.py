@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -70,7 +71,7 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
         "gate": gate_of(change, access, approvers, now),
         "strip": strip_of(service, current_tasks(service)) if change.dispatched_at else None,
         "rollout": change.progress.get("rollout") or {},
-        "primary": primary_of(service.facts),
+        "primary": own_deployment(change),
         "deployment": deployment_of(change),
         "cues": cues_of(change, newest) if change.state == State.AWAITING_APPROVAL else [],
         "attempts": attempts,
@@ -81,6 +82,12 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
         "can_read_logs": bool(access.can("logs.view", service.access_resource)),
         "is_again": change.kind == Kind.DEPLOY and not change.is_active,
     }
+
+
+def own_deployment(change: Change) -> Mapping[str, Any]:
+    """Return this change's entry of `deployments`, empty when PRIMARY is another one: its state says nothing here."""
+    primary = primary_of(change.service.facts)
+    return primary if primary.get("id") == change.progress.get("deployment_id", "") else {}
 
 
 def deployment_of(change: Change) -> ServiceDeployment | None:

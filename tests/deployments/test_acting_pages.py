@@ -239,7 +239,7 @@ def test_the_inbox_shows_what_waits_for_me_with_its_risks(people: dict[str, User
     assert reverse("approve-change", args=[change.pk]) in html
     assert "Waiting for you <b>0</b>" in as_("alice").get(reverse("approvals")).content.decode()
     mine = as_("alice").get(reverse("approvals"), {"show": "mine"}).content.decode()
-    assert "bob can." in mine
+    assert "Ask bob." in mine
     assert reverse("approve-change", args=[change.pk]) not in mine
 
 
