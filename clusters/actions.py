@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 from access.decisions import PermissionMissing
 from audit.actions import record
 from clusters.derive import derive
-from clusters.models import Account, PollTarget, Service
+from clusters.models import Account, PollTarget, Service, ServiceDeployment
 from clusters.service_view import primary_of
 from live.bus import publish_on_commit
 
@@ -107,6 +107,24 @@ def watch_regions(account: Account) -> None:
     PollTarget.objects.filter(account=account).exclude(region__in=account.regions).delete()
     for region in account.regions:
         PollTarget.objects.get_or_create(account=account, region=region)
+
+
+def note_deployer(*, service_deployment_arn: str, name: str) -> bool:
+    """Write who started a deployment, which ECS does not tell; False while the deployment has not been read yet."""
+    with transaction.atomic():
+        deployment = ServiceDeployment.objects.filter(arn=service_deployment_arn).first()
+        if deployment is None:
+            return False
+        if deployment.created_by != name:
+            ServiceDeployment.objects.filter(pk=deployment.pk).update(created_by=name)
+            derive([deployment.service_id], timezone.now())
+            topics = (
+                "fleet",
+                f"service:{deployment.service_id}",
+                f"service-deployments:{deployment.service_id}",
+            )
+            publish_on_commit(*topics)
+    return True
 
 
 def pass_on_environment(account: Account, before: str | None) -> None:

@@ -23,6 +23,7 @@ DERIVED = [
     "version",
     "images",
     "short_since",
+    "deployed_by",
     "row_html",
     "search_text",
 ]
@@ -139,6 +140,8 @@ def fill(service: Service, context: Context) -> None:
     if service.status != verdict.status:
         service.status_since = since_of(service, verdict, context)
     service.status, service.happening = verdict.status, verdict.happening
+    last = context.last.get(service.pk)
+    service.deployed_by = last.created_by[:200] if last else ""
     service.images = images_of(service, context)
     service.version = version_of(service, context.definitions.get(service.task_definition_arn))
     service.search_text = search_text(service)

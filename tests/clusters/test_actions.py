@@ -10,7 +10,7 @@ from access.decisions import PermissionMissing
 from access.queries import access_for
 from audit.models import AuditEntry
 from clusters import tasks, watching
-from clusters.actions import acknowledge_failure, add_account, keep_hot, request_refresh
+from clusters.actions import acknowledge_failure, add_account, keep_hot, note_deployer, request_refresh
 from clusters.models import Account, PollTarget, Service
 from clusters.queries import scope_of, stale_targets
 from clusters.status import Status
@@ -100,6 +100,16 @@ def test_an_acknowledged_failure_no_longer_counts(people: dict[str, User]) -> No
     acknowledge_failure(service=service, actor=people["alice"], access=access_for(people["alice"]))
     assert Service.objects.get().status == Status.STEADY
     assert AuditEntry.objects.latest("seq").action == "failure.acknowledged"
+
+
+def test_whoever_deployed_stands_in_the_row() -> None:
+    service = make_service(described_at=timezone.now())
+    deployment = make_service_deployment(service)
+    assert not note_deployer(service_deployment_arn="arn:not-read-yet", name="Alice Okafor")
+    assert note_deployer(service_deployment_arn=deployment.arn, name="Alice Okafor")
+    service.refresh_from_db()
+    assert service.deployed_by == "Alice Okafor"
+    assert "Alice Okafor" in service.row_html
 
 
 def test_a_viewer_acknowledges_nothing(people: dict[str, User]) -> None:
