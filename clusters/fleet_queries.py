@@ -141,7 +141,8 @@ def read_rows(
     by_place = {(source.account_id, source.region): source for source in sources}
     # The moment is read for old rows only: a thousand of them would cost more than all the rest.
     old = Case(When(described_at__lt=now - stale_after(), then=F("described_at")), default=None)
-    rows, undrawn = [], []
+    rows: list[Row] = []
+    undrawn: list[int] = []
     columns = services.annotate(old_at=old).values_list(
         "pk", "name", "cluster_id", "status", "row_html", "launch_type", "old_at"
     )

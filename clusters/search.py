@@ -23,6 +23,7 @@ PLACES = (
     ("fleet", "Fleet", "fleet", "f"),
     ("changes", "Changes", "changes", "c"),
     ("approvals", "Approvals", "approvals", "a"),
+    ("logs", "Logs", "logs", "l"),
     ("deployment-history", "Deployments", "clock", "d"),
     ("task-definitions", "Task definitions", "taskdef", "t"),
     ("audit", "Audit", "audit", "u"),

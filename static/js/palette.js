@@ -50,14 +50,10 @@ palette?.addEventListener("keydown", (event) => {
     if (all.length) select((selected() + step + all.length) % all.length);
   } else if (event.key === "Enter") {
     event.preventDefault();
-    all[Math.max(0, selected())]?.querySelector("a")?.click();
+    all[Math.max(0, selected())]?.click();
   }
 });
 list?.addEventListener("pointermove", (event) => {
   const option = event.target.closest('[role="option"]');
   if (option) select(options().indexOf(option));
-});
-list?.addEventListener("click", (event) => {
-  const option = event.target.closest('[role="option"]');
-  if (option && !event.target.closest("a")) option.querySelector("a")?.click();
 });

@@ -141,7 +141,7 @@ def test_operator_of_one_service_sees_its_row_and_its_data_age(fleet: dict[str, 
     bind(olga, "operator", cluster="lab", service="delta")
     html = page(signed_in(olga))
     assert names(html) == ["delta"]
-    assert "development eu-west-1" in html
+    assert "dev eu-west-1" in html
 
 
 def signed_in(user: User) -> Client:
@@ -276,4 +276,4 @@ def test_status_changes_are_announced_in_words(as_: Any, fleet: dict[str, Servic
 def test_rail_fragment_keeps_the_place_of_its_page(as_: Any, fleet: dict[str, Service]) -> None:
     html = as_("alice").get("/rail/?at=/changes/", **HTMX).content.decode()
     assert re.search(r'href="/changes/" aria-current="page"', html)
-    assert "production us-east-1" in html
+    assert "prod us-east-1" in html
