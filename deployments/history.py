@@ -54,7 +54,6 @@ class HistoryRow:
 
     deployment: ServiceDeployment
     change: Change | None
-    previous: ServiceDeployment | None
     is_current: bool
     now: datetime
 
@@ -99,14 +98,6 @@ class HistoryRow:
         """Whether it is something to go back to: it succeeded and does not run now."""
         return self.deployment.status == "SUCCESSFUL" and not self.is_current
 
-    @property
-    def compare_query(self) -> str:
-        """Return the query of the comparison with the deployment before it, empty when there is nothing to see."""
-        before = self.previous
-        if before is None or before.task_definition_arn in ("", self.deployment.task_definition_arn):
-            return ""
-        return f"from={before.task_definition_arn}&to={self.deployment.task_definition_arn}"
-
 
 def image_of(item: dict[str, Any]) -> Image:
     reference = parse(str(item.get("image", "")))
@@ -131,18 +122,13 @@ def changes_by_deployment(deployments: Iterable[ServiceDeployment]) -> dict[str,
     return {change.progress["service_deployment_arn"]: change for change in changes}
 
 
-def rows_of(
-    deployments: Sequence[ServiceDeployment], *, with_previous: ServiceDeployment | None = None
-) -> list[HistoryRow]:
-    """Return rows newest first, each with its change and, within one service, with the one before it."""
+def rows_of(deployments: Sequence[ServiceDeployment]) -> list[HistoryRow]:
+    """Return rows in the order given, each with its change, in one query."""
     changes, now = changes_by_deployment(deployments), timezone.now()
-    rows = []
-    for index, found in enumerate(deployments):
-        following = deployments[index + 1] if index + 1 < len(deployments) else with_previous
-        same = following is not None and following.service_id == found.service_id
-        current = found.status == "SUCCESSFUL" and is_running(found)
-        rows.append(HistoryRow(found, changes.get(found.arn), following if same else None, current, now))
-    return rows
+    return [
+        HistoryRow(found, changes.get(found.arn), found.status == "SUCCESSFUL" and is_running(found), now)
+        for found in deployments
+    ]
 
 
 def is_running(deployment: ServiceDeployment) -> bool:

@@ -51,10 +51,9 @@ def service_deployments(
     keep_hot(service)
     found = history_of(service.service_deployments.order_by("-created_at", "-pk"))
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
-    after = found[page.end_index() : page.end_index() + 1].first() if page.has_next() else None
     context = frame(request, service, "deployments") | {
         "page": page,
-        "rows": rows_of(list(page), with_previous=after),
+        "rows": rows_of(list(page)),
         "may_roll_back": request.access.can("service.rollback", service.access_resource),
     }
     return render_page(
