@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from sandbox.around.hub import TRAIL_DELAY
 from sandbox.identity import HUB_ACCESS_KEY, HUB_SECRET_KEY
 from sandbox.scenarios import NAMES
 from sandbox.server import SandboxServer
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             speed=options.speed,
             seed=options.seed,
             throttle=not options.no_throttle,
+            trail_delay=options.trail_delay,
         )
     except OSError as error:
         sys.stderr.write(f"sandbox: cannot listen on {options.host}:{options.port}: {error.strerror}\n")
@@ -77,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7, help="fixes every random choice of the world")
     parser.add_argument("--manual", action="store_true", help="time moves by POST /_sandbox/step only")
     parser.add_argument("--no-throttle", action="store_true", help="without ECS's request limits")
+    parser.add_argument(
+        "--trail-delay",
+        type=float,
+        default=TRAIL_DELAY,
+        metavar="SECONDS",
+        help="world time until CloudTrail shows a call",
+    )
     parser.add_argument("--parent-pid", type=int, default=0, metavar="N", help="stop when this process ends")
     parser.add_argument("--verbose", action="store_true")
     return parser

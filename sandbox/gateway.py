@@ -11,12 +11,13 @@ from urllib.parse import parse_qs
 import orjson
 
 from sandbox import log_reads
+from sandbox.around.trail import Origin, is_recorded
 from sandbox.calls import CallRecord, Calls
 from sandbox.faults import Call, Fault, Faults, denied
 from sandbox.identity import Identity, Principal, Scope, read_scope
-from sandbox.messages import Answer, Request, error_answer, json_answer
+from sandbox.messages import Answer, Request, error_answer, json_answer, readable_params, refusal_of
 from sandbox.moto_bridge import MotoBridge
-from sandbox.ports import ApiError
+from sandbox.ports import ApiError, Caller
 from sandbox.sts import OPERATIONS as STS_OPERATIONS
 from sandbox.sts import answer_sts
 from sandbox.throttle import Throttle
@@ -37,7 +38,12 @@ class _Asked:
     """What is known of a call so far; filled in on its way, so that a refused call is recorded too."""
 
     call: Call
-    source_identity: str = ""
+    caller: Caller | None = None
+    origin: Origin | None = None
+
+    @property
+    def source_identity(self) -> str:
+        return self.caller.source_identity if self.caller else ""
 
 
 class Gateway:
@@ -58,15 +64,17 @@ class Gateway:
         """Answer one request and count it."""
         started = time.perf_counter()
         asked = _Asked(Call("", operation_of(request), "", ""))
-        error = ""
+        error: ApiError | None = None
         try:
             answer = self._authorised(request, asked)
         except ApiError as refusal:
-            error, answer = refusal.code, error_answer(request, refusal)
+            error = refusal
+            answer = error_answer(request, refusal)
         except Exception:
             logger.exception("%s failed", asked.call.operation)
-            failure = ApiError("ServerException", "The sandbox failed; see its log.", status=500)
-            error, answer = failure.code, error_answer(request, failure)
+            error = ApiError("ServerException", "The sandbox failed; see its log.", status=500)
+            answer = error_answer(request, error)
+        self._record(request, asked, answer, error)
         call = asked.call
         self.calls.add(
             CallRecord(
@@ -78,7 +86,7 @@ class Gateway:
                 call.principal_arn,
                 asked.source_identity,
                 answer.status,
-                error or ("" if answer.status < 400 else str(answer.status)),
+                error.code if error else ("" if answer.status < 400 else str(answer.status)),
                 round((time.perf_counter() - started) * 1000, 2),
             )
         )
@@ -90,11 +98,15 @@ class Gateway:
         asked.call = replace(asked.call, service=service, region=scope.region)
         principal = self.identity.authenticate(scope)
         asked.call = replace(asked.call, account_id=principal.account_id, principal_arn=principal.arn)
-        asked.source_identity = principal.source_identity
+        asked.caller = principal.caller(scope.region)
+        asked.origin = Origin(
+            scope.access_key, principal.user_id, request.remote, request.headers.get("user-agent", "")
+        )
         if request.target.startswith(ECS_PREFIX):
             self.throttle.take(principal.account_id, scope.region, asked.call.operation)
         outcome = self.faults.meet(asked.call)
         if outcome.drop_before:
+            asked.origin = None
             return Answer(0, drop=True)
         # Everybody may ask who they are.
         if asked.call.operation != "GetCallerIdentity" and not principal.may(
@@ -106,6 +118,22 @@ class Gateway:
         else:
             answer = self._answer(request, asked.call.operation, scope, principal)
         return Answer(0, drop=True) if outcome.drop_after else answer
+
+    def _record(self, request: Request, asked: _Asked, answer: Answer, error: ApiError | None) -> None:
+        """Leave a call that changes something in the trail, refused or not."""
+        call, caller, origin = asked.call, asked.caller, asked.origin
+        if caller is None or origin is None or not is_recorded(call.service, call.operation):
+            return
+        response = None
+        if answer.status == 200 and request.target.startswith(ECS_PREFIX):
+            response = orjson.loads(answer.body)
+            response.get("service", {}).pop("events", None)
+        error = error or refusal_of(answer)
+        params = readable_params(request)
+        with self.world.lock:
+            self.around.trail.note(
+                caller, call.service, call.operation, params, response, error=error, origin=origin
+            )
 
     def _stale(
         self, request: Request, call: Call, scope: Scope, principal: Principal, fault: Fault

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 import orjson
@@ -25,6 +27,7 @@ class Request:
     query: str
     headers: Mapping[str, str]
     body: bytes
+    remote: str = "127.0.0.1"
 
     @property
     def target(self) -> str:
@@ -78,6 +81,36 @@ def error_answer(request: Request, error: ApiError) -> Answer:
     body = dump_json({"__type": error.code, "message": error.message})
     kind = [("Content-Type", JSON_TYPE), ("x-amzn-ErrorType", error.code)]
     return Answer(error.status, body, [*kind, *identified])
+
+
+def readable_params(request: Request) -> dict[str, Any]:
+    """Return a request's parameters as far as they can be read without its service's model."""
+    if _speaks_query(request):
+        form = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+        return {name: value for name, value in form.items() if name not in ("Action", "Version")}
+    try:
+        params = orjson.loads(request.body or b"{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return params if isinstance(params, dict) else {}
+
+
+def refusal_of(answer: Answer) -> ApiError | None:
+    """Return the error that an answer carries, None when it is none."""
+    if answer.status < 400:
+        return None
+    text = answer.body.decode(errors="replace")
+    code = _ERROR_CODE.search(text)
+    message = _ERROR_MESSAGE.search(text)
+    return ApiError(
+        (code[1] or code[2]).rsplit("#", 1)[-1] if code else str(answer.status),
+        (message[1] or message[2] or "") if message else "",
+        status=answer.status,
+    )
+
+
+_ERROR_CODE = re.compile(r'"__type"\s*:\s*"([^"]+)"|<Code>([^<]+)</Code>')
+_ERROR_MESSAGE = re.compile(r'"[mM]essage"\s*:\s*"([^"]*)"|<Message>([^<]*)</Message>')
 
 
 def _speaks_query(request: Request) -> bool:

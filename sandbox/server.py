@@ -13,7 +13,7 @@ from typing import Any, Self
 import boto3
 
 from sandbox import scenarios
-from sandbox.around.hub import Around
+from sandbox.around.hub import TRAIL_DELAY, Around
 from sandbox.calls import Calls
 from sandbox.control import PREFIX, answer_control
 from sandbox.faults import Faults
@@ -49,11 +49,13 @@ class SandboxServer:
         seed: int = 7,
         throttle: bool = True,
         start: datetime | None = None,
+        trail_delay: float = TRAIL_DELAY,
     ) -> None:
         self.manual = manual
         self.speed = speed
         self.seed = seed
         self.start_at = start
+        self.trail_delay = trail_delay
         self.failure = ""
         self.scenario = ""
         self.calls = Calls()
@@ -84,8 +86,8 @@ class SandboxServer:
         start = (self.start_at or datetime.now(UTC)) - scenarios.lead_of(name)
         world = World(surroundings, seed=self.seed, start=start)
         surroundings.clock = lambda: world.now
-        around = Around(world, seed=self.seed)
-        scenarios.load(scenarios.Stage(world, surroundings, identity), name)
+        around = Around(world, seed=self.seed, trail_delay=self.trail_delay)
+        scenarios.load(scenarios.Stage(world, surroundings, identity, around), name)
         self.scenario, self.world, self.identity, self.surroundings = name, world, identity, surroundings
         self.around = around
         self.calls.reset()

@@ -13,12 +13,16 @@ from sandbox.around.pages import Pages
 from sandbox.around.registry import Ask, handlers
 from sandbox.around.scaling import Scaling
 from sandbox.around.series import Sources
+from sandbox.around.trail import Origin, Trail
 from sandbox.messages import Answer, Request
 from sandbox.ports import Caller
 
 if TYPE_CHECKING:
     from sandbox.world import World
 
+# CloudTrail promises its events within a quarter of an hour; five minutes are usual.
+TRAIL_DELAY = 300.0
+SCALING_HOST = "ecs.application-autoscaling.amazonaws.com"
 # Their functions register themselves.
 _OPERATIONS = (alarm_operations, scaling_operations, target_groups)
 # Services by the name in a signature.
@@ -31,7 +35,7 @@ _SERVICES = {
 class Around:
     """The services beside ECS that one world feeds."""
 
-    def __init__(self, world: World, *, seed: int = 7) -> None:
+    def __init__(self, world: World, *, seed: int = 7, trail_delay: float = TRAIL_DELAY) -> None:
         self.world = world
         self.pages = Pages(lambda: world.now, seed)
         self.load = Load(seed)
@@ -39,6 +43,7 @@ class Around:
         self.alarms = Alarms(self.metrics)
         self.scaling = Scaling(self, seed)
         self.alarms.listeners += [self._tell_deployments, self.scaling.on_alarm]
+        self.trail = Trail(lambda: world.now, seed, timedelta(seconds=trail_delay))
         self._awake = False
 
     def answer(self, request: Request, signed_for: str, operation: str, caller: Caller) -> Answer | None:
@@ -66,8 +71,10 @@ class Around:
                 target_groups.adopt_delay(Ask(self, caller), params["TargetGroupArn"])
 
     def act(self, caller: Caller, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Make an ECS call of one of the services themselves."""
-        return self.world.call(caller, operation, params)
+        """Make an ECS call as Application Auto Scaling, and leave it in the trail."""
+        output = self.world.call(caller, operation, params)
+        self.trail.note(caller, "ecs", operation, params, origin=Origin(invoked_by=SCALING_HOST))
+        return output
 
     def wake(self) -> None:
         """Begin to look at alarms and scaling at every full minute; worlds with neither never do."""

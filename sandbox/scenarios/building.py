@@ -97,7 +97,11 @@ class ServiceBuilder:
         since = self.releases.current[1] + PUSH_TO_DEPLOY
         world, names = self.stage.world, (self.cluster.name, self.service.name)
         world.settle(caller, *names, running_since=since)
-        world.import_history(caller, *names, [self._past(arn, at) for arn, at in past])
+        deployments = [self._past(arn, at) for arn, at in past]
+        world.import_history(caller, *names, deployments)
+        self._tell_trail(
+            [*deployments, PastDeployment(definition, since, since, created_by=caller.principal_arn)]
+        )
         created = self.stage.ago(days=90 + self._rng.randrange(600))
         world.backdate_service(caller, *names, created_at=created)
 
@@ -111,6 +115,7 @@ class ServiceBuilder:
             self.cluster.region,
             "RegisterTaskDefinition",
             by=ci(self.cluster.account_id, 4100 - age),
+            at=pushed + PUSH_TO_DEPLOY - timedelta(seconds=40) if pushed else None,
             **self._definition(tag, age),
         )
         arn = str(answer["taskDefinition"]["taskDefinitionArn"])
@@ -171,6 +176,17 @@ class ServiceBuilder:
             finished = started + timedelta(minutes=minutes + 6)
             return PastDeployment(definition, started, finished, "ROLLBACK_SUCCESSFUL", created_by=by)
         return PastDeployment(definition, started, started + timedelta(minutes=minutes), created_by=by)
+
+    def _tell_trail(self, deployments: list[PastDeployment]) -> None:
+        """Let CloudTrail know who began each deployment."""
+        for item in deployments:
+            caller = Caller(self.cluster.account_id, self.cluster.region, item.created_by)
+            params = {
+                "cluster": self.cluster.name,
+                "service": self.service.name,
+                "taskDefinition": item.task_definition,
+            }
+            self.stage.tell(caller, "UpdateService", params, item.started_at - timedelta(seconds=2))
 
     def _create(self, definition: str) -> None:
         service, cluster = self.service, self.cluster
