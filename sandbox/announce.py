@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox import render
+from sandbox import render, render_instances
 from sandbox.model import without_nulls
-from sandbox.state import Deployment, Document, Hook, Region, Service, ServiceDeployment, Task
+from sandbox.state import (
+    Cluster,
+    ContainerInstance,
+    Deployment,
+    Document,
+    Hook,
+    Region,
+    Service,
+    ServiceDeployment,
+    Task,
+)
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -17,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """An EventBridge event of source `aws.ecs`; `detail` is ready for JSON."""
+    """An EventBridge event; `detail` is ready for JSON."""
 
     account_id: str
     region: str
@@ -25,6 +35,7 @@ class Announcement:
     time: datetime
     resources: tuple[str, ...]
     detail: Document
+    source: str = "aws.ecs"
 
 
 Listener = Callable[[Announcement], None]
@@ -103,3 +114,12 @@ def hook(world: World, service: Service, entry: ServiceDeployment, item: Hook) -
         "updatedAt": world.now,
     }
     _send(world, service.cluster.region, "ECS Hook State Change", service.arn, detail)
+
+
+def container_instance(world: World, cluster: Cluster, item: ContainerInstance) -> None:
+    """Announce that an instance came, left or drains; its `version` orders the announcements."""
+    if not world.listeners:
+        return
+    shown = render_instances.container_instance(cluster, item)
+    detail = {**shown, "clusterArn": cluster.arn, "updatedAt": world.now, "tags": None}
+    _send(world, cluster.region, "ECS Container Instance State Change", item.arn, detail)

@@ -34,7 +34,7 @@ def _message(announcement: Announcement) -> EventMessageType:
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": announcement.detail_type,
-        "source": "aws.ecs",
+        "source": announcement.source,
         "account": announcement.account_id,
         # A number: moto turns it into text on the way to a queue.
         "time": announcement.time.timestamp(),

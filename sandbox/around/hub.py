@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from sandbox.announce import Announcement
 from sandbox.around import alarm_operations, scaling_operations, target_groups, wire
 from sandbox.around.alarms import Alarm, Alarms, Place
 from sandbox.around.load import Load
@@ -42,7 +43,7 @@ class Around:
         self.metrics = Metrics(Sources(world, self.load))
         self.alarms = Alarms(self.metrics)
         self.scaling = Scaling(self, seed)
-        self.alarms.listeners += [self._tell_deployments, self.scaling.on_alarm]
+        self.alarms.listeners += [self._on_alarm, self.scaling.on_alarm]
         self.trail = Trail(lambda: world.now, seed, timedelta(seconds=trail_delay))
         self._awake = False
 
@@ -61,11 +62,11 @@ class Around:
         self, request: Request, signed_for: str, operation: str, caller: Caller, answer: Answer
     ) -> None:
         """Let the world follow what moto was just told."""
-        if (
-            signed_for == "elasticloadbalancing"
-            and operation == "ModifyTargetGroupAttributes"
-            and answer.status == 200
-        ):
+        if answer.status >= 400:
+            return
+        if signed_for == "events" and operation in ("PutRule", "PutTargets", "EnableRule"):
+            self.deliver_events()
+        elif signed_for == "elasticloadbalancing" and operation == "ModifyTargetGroupAttributes":
             params = wire.read(request, "elbv2", operation)
             with self.world.lock:
                 target_groups.adopt_delay(Ask(self, caller), params["TargetGroupArn"])
@@ -75,6 +76,14 @@ class Around:
         output = self.world.call(caller, operation, params)
         self.trail.note(caller, "ecs", operation, params, origin=Origin(invoked_by=SCALING_HOST))
         return output
+
+    def deliver_events(self) -> None:
+        """Carry ECS's events to EventBridge; worlds without a rule need not even write them."""
+        # moto's events are loaded by those who want them.
+        from sandbox.event_bus import deliver
+
+        if deliver not in self.world.listeners:
+            self.world.listeners.append(deliver)
 
     def wake(self) -> None:
         """Begin to look at alarms and scaling at every full minute; worlds with neither never do."""
@@ -94,6 +103,23 @@ class Around:
         self.scaling.tick()
         self._next_minute()
 
-    def _tell_deployments(self, place: Place, alarm: Alarm, before: str) -> None:
-        if alarm.state == "ALARM" and before != "ALARM":
+    def _on_alarm(self, place: Place, alarm: Alarm, before: str) -> None:
+        """Tell deployments and EventBridge of an alarm that has changed its state."""
+        if alarm.state == before:
+            return
+        if alarm.state == "ALARM":
             self.world.raise_alarm(*place, alarm.name)
+        detail = {
+            "alarmName": alarm.name,
+            "state": {
+                "value": alarm.state,
+                "reason": alarm.reason,
+                "timestamp": self.world.now.isoformat(timespec="milliseconds"),
+            },
+            "previousState": {"value": before},
+        }
+        announcement = Announcement(
+            *place, "CloudWatch Alarm State Change", self.world.now, (alarm.arn,), detail, "aws.cloudwatch"
+        )
+        for listener in self.world.listeners:
+            listener(announcement)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sandbox import lifecycle, scheduler
+from sandbox import announce, lifecycle, scheduler
 from sandbox.names import arn, last_part
 from sandbox.operations.registry import Context, failure, operation
 from sandbox.paging import check_batch, page
@@ -41,6 +41,7 @@ def register_container_instance(context: Context, params: Document) -> Document:
         zone=zone,
     )
     cluster.instances[item.id] = item
+    announce.container_instance(world, cluster, item)
     _wake_services(context, cluster)
     return {"containerInstance": container_instance(cluster, item)}
 
@@ -118,6 +119,7 @@ def update_container_instances_state(context: Context, params: Document) -> Docu
     for item in found:
         item.status = params["status"]
         item.version += 1
+        announce.container_instance(context.world, cluster, item)
         if item.status == "DRAINING":
             _stop_service_tasks(context, cluster, item)
     _wake_services(context, cluster)
@@ -158,6 +160,8 @@ def deregister_container_instance(context: Context, params: Document) -> Documen
             code="ServiceSchedulerInitiated",
             reason="Container instance deregistration forced by user",
         )
+    item.version += 1
+    announce.container_instance(context.world, cluster, item)
     shown = container_instance(cluster, item)
     del cluster.instances[item.id]
     _wake_services(context, cluster)
