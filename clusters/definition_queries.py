@@ -38,7 +38,7 @@ def visible_definitions(request: ConsoleRequest) -> QuerySet[TaskDefinition]:
     return TaskDefinition.objects.filter(Q(pk__in=of_place) | Q(arn__in=running) | Q(arn__in=deployed))
 
 
-def find_families(request: ConsoleRequest, text: str, number: str | None) -> Page[dict[str, Any]]:
+def find_families(request: ConsoleRequest, text: str, number: str | None) -> Page[Any]:
     """Return one page of families with their newest revision, by name, in two queries."""
     definitions = visible_definitions(request).filter(gone_at=None)
     if text:

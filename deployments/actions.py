@@ -24,13 +24,14 @@ from deployments.errors import (
     ApprovalRefused,
     ChangeRefused,
     ConfirmationMissing,
+    LostRace,
     PlanMoved,
     WrongState,
 )
 from deployments.fingerprint import sha256_of, what_moved
 from deployments.models import Approval, Change
 from deployments.plans import CLICK, TYPED, Plan, make_plan
-from deployments.preflight import active_change
+from deployments.preflight import active_change, gives_way
 from deployments.states import State
 from deployments.verbs import verb_for
 
@@ -84,19 +85,30 @@ def request_change(
     verb = verb_for(kind)
     require(access, verb.permission, service.access_resource, target=service.name, request=request)
     plan = make_plan(service, kind, spec, access=access, now=now)
-    if verb.takes_slot and (other := active_change(service)):
+    other = active_change(service) if verb.takes_slot else None
+    if other and not gives_way(other, verb):
         raise AnotherChangeActive(other)
     check_plan(plan, service, plan_sha=plan_sha, confirm=confirm, reason=reason)
     try:
-        return write_change(
-            plan, service, actor=actor, reason=reason, ticket=ticket, now=now, request=request
-        )
-    except IntegrityError:
-        # Two people asked at once; the database let one through.
+        with transaction.atomic():
+            if other:
+                supersede(other, actor=actor, now=now, request=request)
+            return write_change(
+                plan, service, actor=actor, reason=reason, ticket=ticket, now=now, request=request
+            )
+    except (IntegrityError, LostRace):
+        # Two people asked at once, or a worker took the other change; the database let one through.
         winner = active_change(service)
         if winner is None:
             raise
         raise AnotherChangeActive(winner) from None
+
+
+def supersede(change: Change, *, actor: User, now: datetime, request: HttpRequest | None) -> None:
+    """Cancel a change that has not begun, in favour of a rollback."""
+    note = f"Gave way to a rollback that {actor.get_username()} asked for."
+    machine.move(change, State.CANCELLED, actor=actor, note=note, now=now, request=request)
+    void_approvals(change, now)
 
 
 def write_change(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from access.decisions import roles_with
 from access.resources import Resource
 from clusters.models import Environment, Service, ServiceDeployment, Task
-from deployments.models import Change
+from deployments.models import Change, Kind
+from deployments.preflight import gives_way
 from deployments.states import State
 from deployments.verbs import verb_for
 
@@ -53,12 +54,12 @@ def buttons_of_service(
         return Button(view, label, icon, reason=reason, roles=roles, **looks)
 
     way_back = active.get_absolute_url() if active and not stands and is_stoppable(active) else ""
+    yields = active is not None and not stands and gives_way(active, verb_for(Kind.ROLLBACK))
+    no_way_back = "" if way_back or yields else busy
     label = "Stop and roll back" if in_flight else "Roll back"
     click = service.environment == Environment.DEVELOPMENT
     return [
-        button(
-            "service.rollback", "rollback", label, "back", "" if way_back else busy, key="r", href=way_back
-        ),
+        button("service.rollback", "rollback", label, "back", no_way_back, key="r", href=way_back),
         button("service.restart", "restart", "Restart", "restart", busy, is_click=click),
         button("service.scale", "scale", "Scale", "scale", busy, daemon),
         button("service.deploy", "deploy", "Deploy", "deploy", busy, key="d", is_primary=True),

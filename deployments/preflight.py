@@ -15,7 +15,7 @@ from clusters.service_view import deployments_of, primary_of
 from clusters.sources import is_stale
 from deployments.models import Change, Kind
 from deployments.plans import OK, REFUSE, WARN, Check
-from deployments.states import ACTIVE
+from deployments.states import ACTIVE, NOT_BEGUN
 
 if TYPE_CHECKING:
     from access.queries import Access
@@ -31,7 +31,7 @@ def common_checks(service: Service, verb: Verb, access: Access, now: datetime) -
         age_check(service, now),
         controller_check(service),
     ]
-    return [*checks, slot_check(service)] if verb.takes_slot else checks
+    return [*checks, slot_check(service, verb)] if verb.takes_slot else checks
 
 
 def active_check(service: Service) -> Check:
@@ -66,11 +66,19 @@ def active_change(service: Service) -> Change | None:
     return rows.first()
 
 
-def slot_check(service: Service) -> Check:
+def gives_way(active: Change, verb: Verb) -> bool:
+    """Whether an active change is cancelled by this one: the way back never waits for what has not begun."""
+    return verb.goes_first and active.kind != Kind.ROLLBACK and active.state in NOT_BEGUN
+
+
+def slot_check(service: Service, verb: Verb) -> Check:
     title = "Another change"
     active = active_change(service)
     if active is None:
         return Check("another-change", title, OK, "No other change of this service is active.")
+    if gives_way(active, verb):
+        text = f"{active} is {active.state_choice.label.lower()}. It has not begun, so this cancels it."
+        return Check("another-change", title, WARN, text)
     return Check("another-change", title, REFUSE, f"{active} is {active.state_choice.label.lower()}.")
 
 

@@ -61,4 +61,6 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     ),
 }
 ACTIVE = frozenset(TRANSITIONS)
+# Nothing was sent to AWS yet.
+NOT_BEGUN = frozenset({State.AWAITING_APPROVAL, State.QUEUED})
 TERMINAL = frozenset(set(State) - ACTIVE)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import logging.config
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
 SHARED: list[Any] = [
@@ -63,17 +63,17 @@ def configure(options: dict[str, Any]) -> None:
 QUIET_PATHS = frozenset({"/livez", "/readyz"})
 
 
-class RequestLogMiddleware(RequestMiddleware):  # type: ignore[misc]
+class RequestLogMiddleware:
     """Log each request with its id, except those of health checks."""
 
-    # All other middleware is synchronous; one that is not would only add a switch between threads.
-    async_capable = False
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.logged = RequestMiddleware(get_response)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path in QUIET_PATHS:
-            answer: HttpResponseBase = self.get_response(request)
-            # Django logs each answer over 499 as an error; "not ready yet" is none.
-            answer._has_been_logged = True  # type: ignore[attr-defined]
-            return answer
-        logged: HttpResponseBase = super().__call__(request)
-        return logged
+    def __call__(self, request: HttpRequest) -> Any:
+        if request.path not in QUIET_PATHS:
+            return self.logged(request)
+        answer = self.get_response(request)
+        # Django logs each answer over 499 as an error; "not ready yet" is none.
+        answer._has_been_logged = True  # type: ignore[attr-defined]
+        return answer

@@ -23,6 +23,8 @@ class Verb(Protocol):
     deadline: timedelta
     # Whether it excludes other changes of the service while it is active.
     takes_slot: bool
+    # Whether a change that has not begun gives way to it.
+    goes_first: bool
 
     def clean(self, service: Service, spec: Mapping[str, Any]) -> Spec:
         """Return the spec in its one form; raises `InvalidSpec`."""

@@ -33,6 +33,7 @@ class Deploy:
     permission = "service.deploy"
     deadline = rollout.DEADLINE
     takes_slot = True
+    goes_first = False
 
     def clean(self, service: Service, spec: Mapping[str, Any]) -> Spec:
         return clean_deploy_spec(masked_definition(service, service.task_definition_arn), spec)

@@ -22,6 +22,7 @@ class Restart:
     permission = "service.restart"
     deadline = rollout.DEADLINE
     takes_slot = True
+    goes_first = False
 
     def clean(self, service: Service, spec: Mapping[str, Any]) -> Spec:
         return {}

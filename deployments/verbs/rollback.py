@@ -28,6 +28,7 @@ class Rollback:
     permission = "service.rollback"
     deadline = timedelta(minutes=30)
     takes_slot = True
+    goes_first = True
 
     def clean(self, service: Service, spec: Mapping[str, Any]) -> Spec:
         if spec.get("in_flight"):

@@ -31,6 +31,7 @@ class Scale:
     permission = "service.scale"
     deadline = timedelta(minutes=15)
     takes_slot = True
+    goes_first = False
 
     def clean(self, service: Service, spec: Mapping[str, Any]) -> Spec:
         try:

@@ -29,6 +29,7 @@ class StopTask:
     permission = "task.stop"
     deadline = timedelta(minutes=10)
     takes_slot = False
+    goes_first = False
 
     def clean(self, service: Service, spec: Mapping[str, Any]) -> Spec:
         task_id = str(spec.get("task_id") or "")

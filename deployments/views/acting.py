@@ -18,6 +18,7 @@ from deployments.buttons import buttons_of_service, buttons_of_task
 from deployments.errors import ChangeRefused, ConfirmationMissing, InvalidSpec
 from deployments.models import Kind
 from deployments.plans import Plan, make_plan
+from deployments.preflight import gives_way
 from deployments.queries import (
     Approvers,
     active_change_of,
@@ -27,6 +28,7 @@ from deployments.queries import (
 )
 from deployments.remaining import confirmation_left, left_sentence
 from deployments.scaling import scale_facts
+from deployments.verbs import verb_for
 from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
 
@@ -170,6 +172,7 @@ def show(
     plan, why = plan_of(request, what)
     service, data = what.service, request.POST
     reason, confirm = data.get("reason", "").strip(), data.get("confirm", "").strip()
+    active = active_change_of(service) if what.kind != Kind.STOP_TASK else None
     context = {
         **what.extra,
         "act": what,
@@ -179,7 +182,8 @@ def show(
         "problem": problem or why,
         "errors": dict(what.extra.get("errors", {})) | dict(errors or {}),
         "obstacle": obstacle,
-        "active": active_change_of(service) if what.kind != Kind.STOP_TASK else None,
+        "active": active,
+        "is_superseding": active is not None and gives_way(active, verb_for(what.kind)),
         "is_typed": service.environment == Environment.PRODUCTION,
         "reason": reason,
         "ticket": data.get("ticket", "").strip(),

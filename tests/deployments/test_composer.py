@@ -37,7 +37,9 @@ def confirmed(**fields: str) -> dict[str, str]:
 
 def test_a_deploy_to_production_asks_for_approval(as_: AsPerson, registry: Registry) -> None:
     service, alice = deployable(), as_("alice")
-    answer = alice.post(at("deploy", service), fill(alice, service, **confirmed(**{"pick.app": f"{REPOSITORY}:v9"})))
+    answer = alice.post(
+        at("deploy", service), fill(alice, service, **confirmed(**{"pick.app": f"{REPOSITORY}:v9"}))
+    )
     change = Change.objects.get()
     assert (answer.status_code, answer["Location"]) == (303, change.get_absolute_url())
     assert (change.state, change.ticket) == (State.AWAITING_APPROVAL, "SHOP-1")
@@ -166,7 +168,11 @@ def test_another_active_change_is_409_with_the_way_to_it(
 
 
 def test_an_image_that_is_not_in_ecr_disables_the_button(as_: AsPerson, registry: Registry) -> None:
-    html = as_("alice").post(at("deploy", deployable()), {"image.app": "v404"}, headers=FRAGMENT).content.decode()
+    html = (
+        as_("alice")
+        .post(at("deploy", deployable()), {"image.app": "v404"}, headers=FRAGMENT)
+        .content.decode()
+    )
     assert "is not in ECR" in html
     assert "resolve the refused check" in html
 
@@ -183,14 +189,14 @@ def test_tags_are_listed_with_what_became_of_them(as_: AsPerson, registry: Regis
     assert as_("alice").get(address, {"container": "none"}, headers=FRAGMENT).status_code == 404
 
 
-def test_a_registry_that_refuses_says_so_and_leaves_the_free_entry(
-    as_: AsPerson, registry: Registry
-) -> None:
+def test_a_registry_that_refuses_says_so_and_leaves_the_free_entry(as_: AsPerson, registry: Registry) -> None:
     registry.error = AwsAccessDenied(
         action="ecr:DescribeImages", code="AccessDeniedException", message="No.", request_id="req-7"
     )
     service = deployable()
-    html = as_("alice").get(at("image-tags", service), {"container": "app"}, headers=FRAGMENT).content.decode()
+    html = (
+        as_("alice").get(at("image-tags", service), {"container": "app"}, headers=FRAGMENT).content.decode()
+    )
     for said in ("ecr:DescribeImages", "AccessDeniedException", "req-7", "Type a tag or a digest below"):
         assert said in html
     page = as_("alice").get(at("image-tags", service), {"container": "app"}, follow=True).content.decode()
@@ -206,7 +212,9 @@ def test_a_link_fills_the_form_in_but_carries_no_values(as_: AsPerson, registry:
     assert "debug" not in html
 
 
-def test_a_form_starts_from_an_older_change(people: dict[str, User], as_: AsPerson, registry: Registry) -> None:
+def test_a_form_starts_from_an_older_change(
+    people: dict[str, User], as_: AsPerson, registry: Registry
+) -> None:
     service = deployable()
     spec = {"containers": {"app": {"image": f"{REPOSITORY}:v8", "memory": 768}}}
     change = make_change(service, people["alice"], State.STALE, spec=spec)

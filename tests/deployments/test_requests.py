@@ -195,6 +195,54 @@ def test_second_change_is_refused_with_the_name_of_the_first(rig: Rig) -> None:
     assert f"CR-{first.pk}" in caught.value.sentence
 
 
+def earlier_success(rig: Rig) -> dict[str, int]:
+    """Deploy once more, so that there is something to go back to, and return the spec that does."""
+    first = rig.facts()["taskDefinition"]
+    rig.until(rig.deploy("v2"))
+    rig.sync()
+    return {"service_deployment_id": rig.service.service_deployments.get(task_definition_arn=first).pk}
+
+
+def test_request_that_has_not_begun_gives_way_to_a_rollback(dev_rig: Rig) -> None:
+    spec = earlier_success(dev_rig)
+    waiting = dev_rig.ask("restart")
+    plan = dev_rig.plan("rollback", spec)
+    assert levels(plan)["another-change"] == "warn"
+    rollback = dev_rig.ask("rollback", spec)
+    waiting.refresh_from_db()
+    assert (waiting.state, rollback.state) == (State.CANCELLED, State.QUEUED)
+    assert "rollback that alice asked for" in waiting.transitions.last().note
+    assert dev_rig.until(rollback).state == State.SUCCEEDED
+
+
+def test_change_that_runs_does_not_give_way(dev_rig: Rig) -> None:
+    spec = earlier_success(dev_rig)
+    running = dev_rig.ask("restart")
+    Change.objects.filter(pk=running.pk).update(state=State.RUNNING)
+    with pytest.raises(AnotherChangeActive) as caught:
+        dev_rig.ask("rollback", spec)
+    assert caught.value.change == running
+
+
+def test_rollback_does_not_cancel_what_a_worker_has_just_begun(
+    dev_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = earlier_success(dev_rig)
+    queued = dev_rig.ask("restart")
+    check_plan = actions.check_plan
+
+    def worker_first(*args: Any, **kwargs: Any) -> None:
+        Change.objects.filter(pk=queued.pk).update(state=State.RUNNING, version=queued.version + 1)
+        check_plan(*args, **kwargs)
+
+    monkeypatch.setattr(actions, "check_plan", worker_first)
+    with pytest.raises(AnotherChangeActive):
+        dev_rig.ask("rollback", spec)
+    queued.refresh_from_db()
+    assert queued.state == State.RUNNING
+    assert Change.objects.filter(kind="rollback").count() == 0
+
+
 def test_task_may_be_stopped_beside_another_change(rig: Rig) -> None:
     rig.ask("restart")
     task = rig.service.tasks.first()
