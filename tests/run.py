@@ -18,7 +18,18 @@ PRODUCTION = {
     "ECSCONSOLE_VAR_DIR": "var/check",
     "ECSCONSOLE_LOCAL": "0",
 }
-PACKAGES = ["access", "audit", "aws", "clusters", "deployments", "ecsconsole", "live", "logs", "sandbox", "tests"]
+PACKAGES = [
+    "access",
+    "audit",
+    "aws",
+    "clusters",
+    "deployments",
+    "ecsconsole",
+    "live",
+    "logs",
+    "sandbox",
+    "tests",
+]
 Step = tuple[str, list[str], dict[str, str]]
 CHECKS: list[Step] = [
     ("ruff", ["ruff", "check", "."], {}),
@@ -27,7 +38,11 @@ CHECKS: list[Step] = [
     ("templates", ["djlint", "--quiet", "--lint", "templates"], {}),
     ("layers", ["lint-imports", "--no-logo"], LOCAL),
     ("migrations", ["python", "manage.py", "makemigrations", "--check", "--dry-run"], LOCAL),
-    ("deployment settings", ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"], PRODUCTION),
+    (
+        "deployment settings",
+        ["python", "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        PRODUCTION,
+    ),
 ]
 TESTS: list[Step] = [
     ("tests on SQLite", ["pytest", "-q", "-n", "2", "-m", "not browser and not postgres"], {}),
@@ -42,7 +57,9 @@ def run(step: Step) -> bool:
     started = time.monotonic()
     sys.stdout.write(f"── {name}\n")
     sys.stdout.flush()
-    result = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, env={**os.environ, **environment}, check=False)
+    result = subprocess.run(
+        [str(BIN / command[0]), *command[1:]], cwd=ROOT, env={**os.environ, **environment}, check=False
+    )
     passed = result.returncode == 0
     sys.stdout.write(f"── {name}: {'passed' if passed else 'FAILED'} in {time.monotonic() - started:.1f} s\n")
     return passed
