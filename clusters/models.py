@@ -192,13 +192,13 @@ class Service(Observed):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("service", args=self.url_args)
+
     @property
     def url_args(self) -> list[str]:
         cluster = self.cluster
         return [cluster.account.account_id, cluster.region, cluster.name, self.name]
-
-    def get_absolute_url(self) -> str:
-        return reverse("service", args=self.url_args)
 
     @property
     def access_resource(self) -> Resource:

@@ -6,246 +6,461 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account_id', models.CharField(max_length=12, unique=True)),
-                ('name', models.CharField(max_length=64)),
-                ('environment', models.CharField(choices=[('production', 'prod'), ('staging', 'staging'), ('development', 'dev')], max_length=16)),
-                ('role_arn', models.CharField(blank=True, help_text='Role that reads; empty uses own credentials.', max_length=200)),
-                ('deploy_role_arn', models.CharField(blank=True, help_text='Role that changes services.', max_length=200)),
-                ('external_id', models.CharField(blank=True, max_length=120)),
-                ('regions', models.JSONField(default=list)),
-                ('is_active', models.BooleanField(default=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("account_id", models.CharField(max_length=12, unique=True)),
+                ("name", models.CharField(max_length=64)),
+                (
+                    "environment",
+                    models.CharField(
+                        choices=[("production", "prod"), ("staging", "staging"), ("development", "dev")],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "role_arn",
+                    models.CharField(
+                        blank=True, help_text="Role that reads; empty uses own credentials.", max_length=200
+                    ),
+                ),
+                (
+                    "deploy_role_arn",
+                    models.CharField(blank=True, help_text="Role that changes services.", max_length=200),
+                ),
+                ("external_id", models.CharField(blank=True, max_length=120)),
+                ("regions", models.JSONField(default=list)),
+                ("is_active", models.BooleanField(default=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Cluster',
+            name="Cluster",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('arn', models.CharField(max_length=255, unique=True)),
-                ('facts', models.JSONField(default=dict, help_text="What ECS described, in ECS's own field names, values masked.")),
-                ('state_hash', models.CharField(blank=True, max_length=64)),
-                ('observed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('changed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('gone_at', models.DateTimeField(blank=True, null=True)),
-                ('region', models.CharField(max_length=32)),
-                ('name', models.CharField(max_length=255)),
-                ('environment', models.CharField(choices=[('production', 'prod'), ('staging', 'staging'), ('development', 'dev')], max_length=16)),
-                ('status', models.CharField(max_length=32)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='clusters', to='clusters.account')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("arn", models.CharField(max_length=255, unique=True)),
+                (
+                    "facts",
+                    models.JSONField(
+                        default=dict, help_text="What ECS described, in ECS's own field names, values masked."
+                    ),
+                ),
+                ("state_hash", models.CharField(blank=True, max_length=64)),
+                ("observed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("gone_at", models.DateTimeField(blank=True, null=True)),
+                ("region", models.CharField(max_length=32)),
+                ("name", models.CharField(max_length=255)),
+                (
+                    "environment",
+                    models.CharField(
+                        choices=[("production", "prod"), ("staging", "staging"), ("development", "dev")],
+                        max_length=16,
+                    ),
+                ),
+                ("status", models.CharField(max_length=32)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="clusters",
+                        to="clusters.account",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['account__name', 'region', 'name'],
+                "ordering": ["account__name", "region", "name"],
             },
         ),
         migrations.CreateModel(
-            name='Service',
+            name="Service",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('arn', models.CharField(max_length=255, unique=True)),
-                ('facts', models.JSONField(default=dict, help_text="What ECS described, in ECS's own field names, values masked.")),
-                ('state_hash', models.CharField(blank=True, max_length=64)),
-                ('observed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('changed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('gone_at', models.DateTimeField(blank=True, null=True)),
-                ('name', models.CharField(max_length=255)),
-                ('ecs_status', models.CharField(help_text='ACTIVE, DRAINING or INACTIVE, verbatim.', max_length=16)),
-                ('scheduling_strategy', models.CharField(default='REPLICA', max_length=16)),
-                ('deployment_controller', models.CharField(default='ECS', max_length=16)),
-                ('launch_type', models.CharField(blank=True, max_length=32)),
-                ('task_definition_arn', models.CharField(max_length=255)),
-                ('desired_count', models.PositiveIntegerField(default=0)),
-                ('running_count', models.PositiveIntegerField(default=0)),
-                ('pending_count', models.PositiveIntegerField(default=0)),
-                ('rollout_state', models.CharField(blank=True, help_text='Of the PRIMARY deployment, verbatim.', max_length=32)),
-                ('status', models.CharField(choices=[('unknown', 'Unknown'), ('failed', 'Failed'), ('degraded', 'Degraded'), ('deploying', 'Deploying'), ('zero', 'Scaled to zero'), ('steady', 'Steady')], default='unknown', max_length=16)),
-                ('status_since', models.DateTimeField(default=django.utils.timezone.now)),
-                ('happening', models.TextField(blank=True, help_text='One sentence: what is going on.')),
-                ('version', models.CharField(blank=True, help_text='Tag or short digest of the essential image.', max_length=255)),
-                ('images', models.JSONField(default=list, help_text='[{container, image}] of the PRIMARY task definition.')),
-                ('deployed_at', models.DateTimeField(blank=True, null=True)),
-                ('deployed_by', models.CharField(blank=True, max_length=200)),
-                ('hot_until', models.DateTimeField(blank=True, null=True)),
-                ('described_at', models.DateTimeField(blank=True, null=True)),
-                ('short_since', models.DateTimeField(blank=True, help_text='Since when fewer tasks run than are desired.', null=True)),
-                ('newest_event_id', models.CharField(blank=True, max_length=64)),
-                ('rollout_key', models.CharField(blank=True, max_length=32)),
-                ('rollout_read', models.CharField(blank=True, max_length=32)),
-                ('acknowledged_deployment', models.CharField(blank=True, max_length=255)),
-                ('row_html', models.TextField(blank=True)),
-                ('search_text', models.TextField(blank=True, help_text='Lower-case name, cluster, images and tags, for the filter.')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='services', to='clusters.cluster')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("arn", models.CharField(max_length=255, unique=True)),
+                (
+                    "facts",
+                    models.JSONField(
+                        default=dict, help_text="What ECS described, in ECS's own field names, values masked."
+                    ),
+                ),
+                ("state_hash", models.CharField(blank=True, max_length=64)),
+                ("observed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("gone_at", models.DateTimeField(blank=True, null=True)),
+                ("name", models.CharField(max_length=255)),
+                (
+                    "ecs_status",
+                    models.CharField(help_text="ACTIVE, DRAINING or INACTIVE, verbatim.", max_length=16),
+                ),
+                ("scheduling_strategy", models.CharField(default="REPLICA", max_length=16)),
+                ("deployment_controller", models.CharField(default="ECS", max_length=16)),
+                ("launch_type", models.CharField(blank=True, max_length=32)),
+                ("task_definition_arn", models.CharField(max_length=255)),
+                ("desired_count", models.PositiveIntegerField(default=0)),
+                ("running_count", models.PositiveIntegerField(default=0)),
+                ("pending_count", models.PositiveIntegerField(default=0)),
+                (
+                    "rollout_state",
+                    models.CharField(
+                        blank=True, help_text="Of the PRIMARY deployment, verbatim.", max_length=32
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("unknown", "Unknown"),
+                            ("failed", "Failed"),
+                            ("degraded", "Degraded"),
+                            ("deploying", "Deploying"),
+                            ("zero", "Scaled to zero"),
+                            ("steady", "Steady"),
+                        ],
+                        default="unknown",
+                        max_length=16,
+                    ),
+                ),
+                ("status_since", models.DateTimeField(default=django.utils.timezone.now)),
+                ("happening", models.TextField(blank=True, help_text="One sentence: what is going on.")),
+                (
+                    "version",
+                    models.CharField(
+                        blank=True, help_text="Tag or short digest of the essential image.", max_length=255
+                    ),
+                ),
+                (
+                    "images",
+                    models.JSONField(
+                        default=list, help_text="[{container, image}] of the PRIMARY task definition."
+                    ),
+                ),
+                ("deployed_at", models.DateTimeField(blank=True, null=True)),
+                ("deployed_by", models.CharField(blank=True, max_length=200)),
+                ("hot_until", models.DateTimeField(blank=True, null=True)),
+                ("described_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "short_since",
+                    models.DateTimeField(
+                        blank=True, help_text="Since when fewer tasks run than are desired.", null=True
+                    ),
+                ),
+                ("newest_event_id", models.CharField(blank=True, max_length=64)),
+                ("rollout_key", models.CharField(blank=True, max_length=32)),
+                ("rollout_read", models.CharField(blank=True, max_length=32)),
+                ("acknowledged_deployment", models.CharField(blank=True, max_length=255)),
+                ("row_html", models.TextField(blank=True)),
+                (
+                    "search_text",
+                    models.TextField(
+                        blank=True, help_text="Lower-case name, cluster, images and tags, for the filter."
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="services",
+                        to="clusters.cluster",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='RolloutSample',
+            name="RolloutSample",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('deployment_id', models.CharField(help_text='PRIMARY deployment at that moment.', max_length=64)),
-                ('at', models.DateTimeField()),
-                ('outgoing_running', models.PositiveIntegerField()),
-                ('incoming_running', models.PositiveIntegerField()),
-                ('incoming_pending', models.PositiveIntegerField()),
-                ('failed_tasks', models.PositiveIntegerField()),
-                ('desired', models.PositiveIntegerField()),
-                ('service', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rollout_samples', to='clusters.service')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "deployment_id",
+                    models.CharField(help_text="PRIMARY deployment at that moment.", max_length=64),
+                ),
+                ("at", models.DateTimeField()),
+                ("outgoing_running", models.PositiveIntegerField()),
+                ("incoming_running", models.PositiveIntegerField()),
+                ("incoming_pending", models.PositiveIntegerField()),
+                ("failed_tasks", models.PositiveIntegerField()),
+                ("desired", models.PositiveIntegerField()),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rollout_samples",
+                        to="clusters.service",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['at'],
+                "ordering": ["at"],
             },
         ),
         migrations.CreateModel(
-            name='ServiceDeployment',
+            name="ServiceDeployment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('arn', models.CharField(max_length=255, unique=True)),
-                ('facts', models.JSONField(default=dict, help_text="What ECS described, in ECS's own field names, values masked.")),
-                ('state_hash', models.CharField(blank=True, max_length=64)),
-                ('observed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('changed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('gone_at', models.DateTimeField(blank=True, null=True)),
-                ('status', models.CharField(help_text="ECS's own, verbatim.", max_length=32)),
-                ('status_reason', models.TextField(blank=True)),
-                ('task_definition_arn', models.CharField(blank=True, max_length=255)),
-                ('target_revision_arn', models.CharField(blank=True, max_length=255)),
-                ('source_revision_arns', models.JSONField(default=list)),
-                ('images', models.JSONField(default=list, help_text='[{container, image, digest}] of the target revision.')),
-                ('created_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('created_by', models.CharField(blank=True, help_text='Principal, where CloudTrail tells.', max_length=255)),
-                ('service', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='service_deployments', to='clusters.service')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("arn", models.CharField(max_length=255, unique=True)),
+                (
+                    "facts",
+                    models.JSONField(
+                        default=dict, help_text="What ECS described, in ECS's own field names, values masked."
+                    ),
+                ),
+                ("state_hash", models.CharField(blank=True, max_length=64)),
+                ("observed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("gone_at", models.DateTimeField(blank=True, null=True)),
+                ("status", models.CharField(help_text="ECS's own, verbatim.", max_length=32)),
+                ("status_reason", models.TextField(blank=True)),
+                ("task_definition_arn", models.CharField(blank=True, max_length=255)),
+                ("target_revision_arn", models.CharField(blank=True, max_length=255)),
+                ("source_revision_arns", models.JSONField(default=list)),
+                (
+                    "images",
+                    models.JSONField(
+                        default=list, help_text="[{container, image, digest}] of the target revision."
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "created_by",
+                    models.CharField(
+                        blank=True, help_text="Principal, where CloudTrail tells.", max_length=255
+                    ),
+                ),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="service_deployments",
+                        to="clusters.service",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='ServiceEvent',
+            name="ServiceEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.CharField(max_length=64)),
-                ('created_at', models.DateTimeField()),
-                ('message', models.TextField()),
-                ('service', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='clusters.service')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("event_id", models.CharField(max_length=64)),
+                ("created_at", models.DateTimeField()),
+                ("message", models.TextField()),
+                (
+                    "service",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="clusters.service",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
+                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('arn', models.CharField(max_length=255, unique=True)),
-                ('facts', models.JSONField(default=dict, help_text="What ECS described, in ECS's own field names, values masked.")),
-                ('state_hash', models.CharField(blank=True, max_length=64)),
-                ('observed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('changed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('gone_at', models.DateTimeField(blank=True, null=True)),
-                ('task_id', models.CharField(max_length=64)),
-                ('last_status', models.CharField(max_length=32)),
-                ('desired_status', models.CharField(max_length=32)),
-                ('health_status', models.CharField(default='UNKNOWN', max_length=16)),
-                ('task_definition_arn', models.CharField(max_length=255)),
-                ('started_by', models.CharField(blank=True, help_text='Id of the deployment that started it.', max_length=255)),
-                ('availability_zone', models.CharField(blank=True, max_length=32)),
-                ('stop_code', models.CharField(blank=True, max_length=64)),
-                ('stopped_reason', models.TextField(blank=True)),
-                ('exit_code', models.IntegerField(help_text='Of the essential container that ended first.', null=True)),
-                ('created_at', models.DateTimeField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('stopped_at', models.DateTimeField(null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tasks', to='clusters.cluster')),
-                ('service', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='tasks', to='clusters.service')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("arn", models.CharField(max_length=255, unique=True)),
+                (
+                    "facts",
+                    models.JSONField(
+                        default=dict, help_text="What ECS described, in ECS's own field names, values masked."
+                    ),
+                ),
+                ("state_hash", models.CharField(blank=True, max_length=64)),
+                ("observed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("gone_at", models.DateTimeField(blank=True, null=True)),
+                ("task_id", models.CharField(max_length=64)),
+                ("last_status", models.CharField(max_length=32)),
+                ("desired_status", models.CharField(max_length=32)),
+                ("health_status", models.CharField(default="UNKNOWN", max_length=16)),
+                ("task_definition_arn", models.CharField(max_length=255)),
+                (
+                    "started_by",
+                    models.CharField(
+                        blank=True, help_text="Id of the deployment that started it.", max_length=255
+                    ),
+                ),
+                ("availability_zone", models.CharField(blank=True, max_length=32)),
+                ("stop_code", models.CharField(blank=True, max_length=64)),
+                ("stopped_reason", models.TextField(blank=True)),
+                (
+                    "exit_code",
+                    models.IntegerField(help_text="Of the essential container that ended first.", null=True),
+                ),
+                ("created_at", models.DateTimeField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("stopped_at", models.DateTimeField(null=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tasks",
+                        to="clusters.cluster",
+                    ),
+                ),
+                (
+                    "service",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tasks",
+                        to="clusters.service",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='TaskDefinition',
+            name="TaskDefinition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('arn', models.CharField(max_length=255, unique=True)),
-                ('facts', models.JSONField(default=dict, help_text="What ECS described, in ECS's own field names, values masked.")),
-                ('state_hash', models.CharField(blank=True, max_length=64)),
-                ('observed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('changed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('gone_at', models.DateTimeField(blank=True, null=True)),
-                ('region', models.CharField(max_length=32)),
-                ('family', models.CharField(max_length=255)),
-                ('revision', models.PositiveIntegerField()),
-                ('status', models.CharField(max_length=32)),
-                ('registered_at', models.DateTimeField(null=True)),
-                ('tags', models.JSONField(default=dict)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='clusters.account')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("arn", models.CharField(max_length=255, unique=True)),
+                (
+                    "facts",
+                    models.JSONField(
+                        default=dict, help_text="What ECS described, in ECS's own field names, values masked."
+                    ),
+                ),
+                ("state_hash", models.CharField(blank=True, max_length=64)),
+                ("observed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("gone_at", models.DateTimeField(blank=True, null=True)),
+                ("region", models.CharField(max_length=32)),
+                ("family", models.CharField(max_length=255)),
+                ("revision", models.PositiveIntegerField()),
+                ("status", models.CharField(max_length=32)),
+                ("registered_at", models.DateTimeField(null=True)),
+                ("tags", models.JSONField(default=dict)),
+                (
+                    "account",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="clusters.account"),
+                ),
             ],
             options={
-                'ordering': ['family', '-revision'],
+                "ordering": ["family", "-revision"],
             },
         ),
         migrations.CreateModel(
-            name='PollTarget',
+            name="PollTarget",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('region', models.CharField(max_length=32)),
-                ('next_due_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('next_full_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('attempted_at', models.DateTimeField(null=True)),
-                ('succeeded_at', models.DateTimeField(null=True)),
-                ('failing_since', models.DateTimeField(null=True)),
-                ('failure_count', models.PositiveIntegerField(default=0)),
-                ('error_action', models.CharField(blank=True, max_length=80)),
-                ('error_code', models.CharField(blank=True, max_length=120)),
-                ('error_message', models.TextField(blank=True)),
-                ('error_request_id', models.CharField(blank=True, max_length=80)),
-                ('lease_holder', models.CharField(blank=True, max_length=80)),
-                ('lease_expires_at', models.DateTimeField(null=True)),
-                ('lease_fence', models.PositiveBigIntegerField(default=0)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='targets', to='clusters.account')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("region", models.CharField(max_length=32)),
+                ("next_due_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("next_full_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("attempted_at", models.DateTimeField(null=True)),
+                ("succeeded_at", models.DateTimeField(null=True)),
+                ("failing_since", models.DateTimeField(null=True)),
+                ("failure_count", models.PositiveIntegerField(default=0)),
+                ("error_action", models.CharField(blank=True, max_length=80)),
+                ("error_code", models.CharField(blank=True, max_length=120)),
+                ("error_message", models.TextField(blank=True)),
+                ("error_request_id", models.CharField(blank=True, max_length=80)),
+                ("lease_holder", models.CharField(blank=True, max_length=80)),
+                ("lease_expires_at", models.DateTimeField(null=True)),
+                ("lease_fence", models.PositiveBigIntegerField(default=0)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="targets",
+                        to="clusters.account",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('account', 'region'), name='one_target_per_account_region')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("account", "region"), name="one_target_per_account_region"
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='service',
-            index=models.Index(fields=['status'], name='service_status'),
+            model_name="service",
+            index=models.Index(fields=["status"], name="service_status"),
         ),
         migrations.AddIndex(
-            model_name='service',
-            index=models.Index(fields=['hot_until'], name='service_hot'),
+            model_name="service",
+            index=models.Index(fields=["hot_until"], name="service_hot"),
         ),
         migrations.AddIndex(
-            model_name='rolloutsample',
-            index=models.Index(fields=['service', 'deployment_id', 'at'], name='sample_of_rollout'),
+            model_name="rolloutsample",
+            index=models.Index(fields=["service", "deployment_id", "at"], name="sample_of_rollout"),
         ),
         migrations.AddConstraint(
-            model_name='serviceevent',
-            constraint=models.UniqueConstraint(fields=('service', 'event_id'), name='event_once_per_service'),
+            model_name="serviceevent",
+            constraint=models.UniqueConstraint(fields=("service", "event_id"), name="event_once_per_service"),
         ),
         migrations.AddIndex(
-            model_name='task',
-            index=models.Index(fields=['service', 'last_status', '-created_at'], name='task_of_service'),
+            model_name="task",
+            index=models.Index(fields=["service", "last_status", "-created_at"], name="task_of_service"),
         ),
         migrations.AddIndex(
-            model_name='taskdefinition',
-            index=models.Index(fields=['account', 'region', 'family'], name='task_definition_family'),
+            model_name="taskdefinition",
+            index=models.Index(fields=["account", "region", "family"], name="task_definition_family"),
         ),
     ]
