@@ -9,7 +9,7 @@ from pathlib import Path
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 SCRATCH = Path(tempfile.mkdtemp(prefix="ecsconsole-test-"))
 # A developer's own environment must not leak into a test.
-for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "DATABASE_URL"):
+for name in ("AWS_PROFILE", "DATABASE_URL"):
     os.environ.pop(name, None)
 os.environ.update(
     ECSCONSOLE_LOCAL="1",
@@ -19,6 +19,8 @@ os.environ.update(
     AWS_SECRET_ACCESS_KEY="test",
     AWS_DEFAULT_REGION="us-east-1",
     AWS_EC2_METADATA_DISABLED="true",
+    # Nobody listens there: a test that forgets the sandbox fails at once instead of reaching out.
+    AWS_ENDPOINT_URL="http://127.0.0.1:9",
     LOG_LEVEL="WARNING",
     DJANGO_SETTINGS_MODULE="ecsconsole.settings",
     # Playwright's own loop runs in the main thread of the browser tests.

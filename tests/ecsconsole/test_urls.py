@@ -1,23 +1,171 @@
-"""Every address × every role: what it answers. A new address without a row fails."""
+"""Every address × every person: what it answers. A new address without a row fails."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from django.urls import URLPattern, URLResolver
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-PEOPLE = ["anonymous", "mallory", "carol", "alice", "bob", "dan", "erin"]
-# Addresses of Django's admin are tested by their one rule, below.
-SKIPPED = ("admin/",)
+from access.first_admin import make_link
+from clusters.models import Service
+from tests.builders import (
+    make_change,
+    make_cluster,
+    make_service,
+    make_service_deployment,
+    make_task,
+    make_task_definition,
+)
+from tests.conftest import SignedIn
+
+pytestmark = pytest.mark.django_db
+PEOPLE = ("anonymous", "mallory", "carol", "alice", "bob", "dan", "erin")
+# Django's admin has one rule for all its pages; tests/access/test_sign_in.py checks it.
+ADMIN = "admin/"
+
+
+@dataclass(frozen=True)
+class World:
+    """One of everything, in production."""
+
+    service: Service
+    arguments: dict[str, list[Any]]
+
+
+@pytest.fixture
+def world(people: dict[str, User]) -> World:
+    service = make_service("checkout-api", make_cluster("prod-core"))
+    for revision in (6, 7):
+        make_task_definition(service, revision)
+    task = make_task(service)
+    make_service_deployment(service)
+    change = make_change(service, people["alice"])
+    cluster = service.cluster
+    place = [cluster.account.account_id, cluster.region]
+    return World(
+        service,
+        {
+            "cluster": [*place, cluster.name],
+            "service": service.url_args,
+            "task": [*place, cluster.name, task.task_id],
+            "family": [*place, "checkout-api"],
+            "revision": [*place, "checkout-api", 7],
+            "change": [change.pk],
+            "entry": [1],
+            "token": [make_link("http://x").rstrip("/").rsplit("/", 1)[-1] or "none"],
+            "": [],
+        },
+    )
+
+
+# What is answered, in the order of PEOPLE: 302 sends strangers to sign in, 404 hides, 403 names what is missing.
+LOOK = (302, 404, 200, 200, 200, 200, 200)
+OPEN = (302, 200, 200, 200, 200, 200, 200)
+OPERATE = (302, 404, 403, 200, 200, 403, 403)
+AUDIT = (302, 403, 403, 403, 403, 200, 403)
+PUBLIC = (200,) * 7
+REFUSED = (302, 405, 405, 405, 405, 405, 405)
+Answers = tuple[int, ...]
+# Name: kind of arguments, answers to GET, answers to POST without any field.
+ROWS: dict[str, tuple[str, Answers, Answers]] = {
+    "fleet": ("", OPEN, REFUSED),
+    "rail": ("", OPEN, REFUSED),
+    "search": ("", OPEN, REFUSED),
+    "cluster": ("cluster", LOOK, REFUSED),
+    "service": ("service", LOOK, REFUSED),
+    "service-tasks": ("service", LOOK, REFUSED),
+    "service-events": ("service", LOOK, REFUSED),
+    "service-configuration": ("service", LOOK, REFUSED),
+    "service-acknowledge": ("service", REFUSED, (302, 404, 403, 302, 302, 403, 403)),
+    "task": ("task", LOOK, REFUSED),
+    "task-definitions": ("", OPEN, REFUSED),
+    "task-definition-family": ("family", LOOK, REFUSED),
+    # Without two revisions to compare it is a bad request for everybody.
+    "task-definition-diff": ("family", (302, 400, 400, 400, 400, 400, 400), REFUSED),
+    "task-definition": ("revision", LOOK, REFUSED),
+    "service-actions": ("service", LOOK, REFUSED),
+    "service-deployments": ("service", LOOK, REFUSED),
+    "task-actions": ("task", LOOK, REFUSED),
+    "deploy": ("service", OPERATE, OPERATE),
+    # Asked without a script it sends on to the composer.
+    "image-tags": ("service", (302, 404, 403, 302, 302, 403, 403), REFUSED),
+    "restart": ("service", OPERATE, (302, 404, 403, 409, 409, 403, 403)),
+    "scale": ("service", OPERATE, (302, 404, 403, 422, 422, 403, 403)),
+    "rollback": ("service", OPERATE, (302, 404, 403, 422, 422, 403, 403)),
+    "stop-task": ("task", OPERATE, (302, 404, 403, 409, 409, 403, 403)),
+    "changes": ("", OPEN, REFUSED),
+    "rail-counts": ("", OPEN, REFUSED),
+    "change": ("change", LOOK, REFUSED),
+    "change-logs": ("change", (302, 404, 302, 302, 302, 302, 302), REFUSED),
+    # Who asked may always withdraw; bob may because he operates.
+    "cancel-change": ("change", REFUSED, (302, 404, 403, 303, 303, 403, 403)),
+    "rollback-change": ("change", REFUSED, (302, 404, 403, 409, 409, 403, 403)),
+    # Alice lacks the permission; for bob the target is not what was reviewed.
+    "approve-change": ("change", REFUSED, (302, 404, 403, 403, 409, 403, 403)),
+    "reject-change": ("change", REFUSED, (302, 404, 403, 403, 303, 403, 403)),
+    "approvals": ("", OPEN, REFUSED),
+    "deployment-history": ("", OPEN, REFUSED),
+    "deployment-export": ("", AUDIT, REFUSED),
+    "logs": ("", OPEN, REFUSED),
+    "service-logs": ("service", LOOK, REFUSED),
+    "service-log-lines": ("service", (302, 404, 302, 302, 302, 302, 302), REFUSED),
+    "service-log-history": ("service", LOOK, REFUSED),
+    "service-log-download": ("service", LOOK, REFUSED),
+    "task-logs": ("task", LOOK, REFUSED),
+    "task-log-lines": ("task", (302, 404, 302, 302, 302, 302, 302), REFUSED),
+    "task-log-history": ("task", LOOK, REFUSED),
+    "task-log-download": ("task", LOOK, REFUSED),
+    # The stream itself is answered beside Django; this address tells a server without ASGI so.
+    "live-stream": ("", (302, 501, 501, 501, 501, 501, 501), REFUSED),
+    "sign-in": ("", (200, 302, 302, 302, 302, 302, 302), (200, 302, 302, 302, 302, 302, 302)),
+    "sign-out": ("", REFUSED, (302,) * 7),
+    # Once there is a user it is closed to everybody.
+    "first-sign-in": ("token", (404,) * 7, (404,) * 7),
+    "profile": ("", OPEN, REFUSED),
+    "audit": ("", AUDIT, REFUSED),
+    "audit-entry": ("entry", AUDIT, REFUSED),
+    "audit-export": ("", AUDIT, REFUSED),
+    "livez": ("", PUBLIC, (405,) * 7),
+    "readyz": ("", PUBLIC, (405,) * 7),
+    "statusz": ("", OPEN, REFUSED),
+}
 
 
 def named_patterns(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[str]:
+    """Yield the name of every address that is not Django's admin."""
     for pattern in patterns:
         route = prefix + str(pattern.pattern)
-        if route.startswith(SKIPPED):
+        if route.startswith(ADMIN):
             continue
         if isinstance(pattern, URLResolver):
             yield from named_patterns(pattern.url_patterns, route)
         else:
             assert pattern.name, f"{route} has no name"
             yield pattern.name
+
+
+def test_every_address_has_a_row() -> None:
+    assert sorted(named_patterns(get_resolver().url_patterns)) == sorted(ROWS)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("name", ROWS)
+def test_address_answers_each_person_as_their_role_says(
+    world: World, as_: SignedIn, name: str, method: str
+) -> None:
+    kind, gets, posts = ROWS[name]
+    url = reverse(name, args=world.arguments[kind])
+    answers = []
+    for person in PEOPLE:
+        client = Client() if person == "anonymous" else as_(person)
+        # Each person meets the same world, whatever the one before them did.
+        with transaction.atomic():
+            answers.append(getattr(client, method)(url).status_code)
+            transaction.set_rollback(True)
+    assert tuple(answers) == (gets if method == "get" else posts)
