@@ -5,6 +5,7 @@ PYTHON ?= python3
 PORT ?= 8000
 SPEED ?= 1
 export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV := .venv
 RUN := $(VENV)/bin
 # An installed uv, else one of our own in .tools; the system stays as it is.
