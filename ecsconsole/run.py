@@ -184,8 +184,11 @@ def find_aws(asked: str | None) -> tuple[Identity, list[str]]:
         raise CannotStartError(
             "No AWS region is set. Set AWS_REGION=us-east-1, or REGIONS=us-east-1,eu-west-1."
         )
+    names = [region.strip() for region in regions.split(",") if region.strip()]
+    # STS itself is asked in some region; the first that is watched will do.
+    os.environ.setdefault("AWS_DEFAULT_REGION", names[0])
     try:
-        return sts.who_am_i(None), [region.strip() for region in regions.split(",") if region.strip()]
+        return sts.who_am_i(None), names
     except AwsError as error:
         raise CannotStartError(
             f"No usable AWS credentials: {error} Set AWS_PROFILE=…, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "

@@ -11,8 +11,9 @@ import pytest
 
 from ecsconsole.broker import start_broker
 from ecsconsole.children import Child, free_port, is_listening, stop_all
-from ecsconsole.run import DEMO_MARK, empty, main
+from ecsconsole.run import DEMO_MARK, empty, find_aws, main
 from ecsconsole.stack import CannotStartError, open_data_folder
+from sandbox.server import SandboxServer
 
 
 def is_alive(pid: int) -> bool:
@@ -130,3 +131,22 @@ def test_up_without_credentials_says_what_to_set(
     assert "AWS_REGION" in capsys.readouterr().err
     assert main("up", [*arguments, "--regions", "us-east-1"]) == 1
     assert "AWS_PROFILE" in capsys.readouterr().err
+
+
+def test_up_takes_the_account_from_sts_and_needs_no_region_but_the_watched_ones(
+    acme: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aws.sessions import sessions
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", acme.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "333344445555")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    # So that the region that find_aws sets goes away with the test.
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    sessions.clear()
+    identity, regions = find_aws("us-east-1, eu-west-1")
+    sessions.clear()
+    assert (identity.account_id, regions) == ("333344445555", ["us-east-1", "eu-west-1"])
