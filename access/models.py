@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from access.decisions import ROLE_LABELS, Binding
+from access.resources import ENVIRONMENTS
 
 
 class RoleBinding(models.Model):
@@ -33,10 +35,16 @@ class RoleBinding(models.Model):
         Group, null=True, blank=True, on_delete=models.CASCADE, related_name="role_bindings"
     )
     role = models.CharField(max_length=20, choices=list(ROLE_LABELS.items()))
+    # Chosen, not typed: a denial for a misspelt environment would deny nothing.
     environment = models.CharField(
-        max_length=16, blank=True, help_text="production, staging, development; empty: any"
+        max_length=16, blank=True, choices=[(name, name) for name in ENVIRONMENTS], help_text="empty: any"
     )
-    account_id = models.CharField(max_length=12, blank=True, help_text="12 digits; empty: any")
+    account_id = models.CharField(
+        max_length=12,
+        blank=True,
+        validators=[RegexValidator(r"^\d{12}$", "An account id has 12 digits.")],
+        help_text="12 digits; empty: any",
+    )
     region = models.CharField(max_length=32, blank=True)
     cluster = models.CharField(
         max_length=255, blank=True, help_text="Name or glob such as prod-*; empty: any"
@@ -54,6 +62,7 @@ class RoleBinding(models.Model):
                 condition=Q(user__isnull=False, group__isnull=True)
                 | Q(user__isnull=True, group__isnull=False),
                 name="binding_has_one_subject",
+                violation_error_message="Choose either a user or a group.",
             )
         ]
 

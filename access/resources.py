@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# How much care a place needs, the most careful first.
+ENVIRONMENTS = ("production", "staging", "development")
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access.first_admin import make_link
+from access.models import RoleBinding
 from audit.models import AuditEntry
 from tests.conftest import SignedIn
 
@@ -135,3 +136,20 @@ def test_admin_page_records_a_new_binding(as_: SignedIn, people: dict[str, User]
     assert answer.status_code == 302, answer.content.decode()
     entry = AuditEntry.objects.get(action="rolebinding.added")
     assert (entry.actor, "mallory" in entry.target) == ("erin", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"environment": "prod"}, "not one of the available choices"),
+        ({"account_id": "1234"}, "12 digits"),
+        ({"user": ""}, "either a user or a group"),
+    ],
+)
+def test_binding_that_would_bind_nothing_is_refused(
+    as_: SignedIn, people: dict[str, User], fields: dict[str, str], sentence: str
+) -> None:
+    data = {"user": people["mallory"].pk, "role": "viewer", "effect": "deny", **fields}
+    page = as_("erin").post("/admin/access/rolebinding/add/", data).content.decode()
+    assert sentence in page
+    assert not RoleBinding.objects.filter(user=people["mallory"]).exists()
