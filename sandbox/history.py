@@ -69,20 +69,26 @@ def settle(world: World, region: Region, cluster: str, name: str, since: datetim
 
 
 def _make_running(world: World, task: Task, since: datetime) -> None:
-    task.created_at = since - timedelta(seconds=CREATED)
     lifecycle.attach(world, task)
-    task.connectivity_at = since - timedelta(seconds=CONNECTED)
-    task.pull_started_at = since - timedelta(seconds=PULL_STARTED)
-    task.pull_stopped_at = since - timedelta(seconds=PULL_STOPPED)
     for container in task.containers:
         container.digest = lifecycle.resolve_digest(world, task, container)
         if lifecycle.has_health_check(task, container):
             container.health = task.health = "HEALTHY"
     lifecycle.start_containers(world, task)
-    task.last_status, task.version, task.started_at = "RUNNING", 6, since
+    task.last_status, task.version = "RUNNING", 6
+    date_task(task, since)
     task.healthy = task.proven = True
     task.registered = bool(task.service and task.service.target_groups)
     lifecycle.resume(world, task)
+
+
+def date_task(task: Task, since: datetime) -> None:
+    """Let a running task have come up at a moment, its start lasting half a minute."""
+    task.created_at = since - timedelta(seconds=CREATED)
+    task.connectivity_at = since - timedelta(seconds=CONNECTED)
+    task.pull_started_at = since - timedelta(seconds=PULL_STARTED)
+    task.pull_stopped_at = since - timedelta(seconds=PULL_STOPPED)
+    task.started_at = since
 
 
 def _tell(world: World, service: Service, tasks: list[Task], since: datetime) -> None:

@@ -45,38 +45,63 @@ def presences(service: Service) -> Iterator[Presence]:
 def count(service: Service, levels: list[Level], first: int, last: int) -> Minutes:
     """Count a service's tasks in the minutes `first` to `last`, both included."""
     size = last - first + 1
-    result = Minutes(first, [0.0] * size, [0] * size, [0.0] * size, [0] * size)
     start, end = first * 60.0, (last + 1) * 60.0
+    running, healthy = _Tally(start, size), _Tally(start, size)
+    result = Minutes(first, running.weight, running.seen, healthy.weight, [0] * size)
     for level in levels:
-        span = (max(start, level.start.timestamp()), min(end, level.end.timestamp()))
-        _cover(result.weight, result.seen, start, *span, level.tasks)
-        _cover(result.healthy, None, start, *span, level.tasks)
+        for tally in (running, healthy):
+            tally.add(level.start.timestamp(), level.end.timestamp(), level.tasks)
     for item in presences(service):
         begins = item.started_at.timestamp()
         ends = item.ended_at.timestamp() if item.ended_at else end
         if begins >= end or ends < start:
             continue
-        _cover(result.weight, result.seen, start, max(start, begins), min(end, ends), 1)
+        running.add(begins, ends, 1)
         if item.healthy:
-            _cover(result.healthy, None, start, max(start, begins + SERVES_AFTER), min(end, ends), 1)
+            healthy.add(begins + SERVES_AFTER, ends, 1)
         if item.failed and item.ended_at and start <= ends < end:
             result.failures[int(ends // 60) - first] += 1
         if item.growth:
             _grow(result, item, begins, ends)
+    running.sum_up()
+    healthy.sum_up()
     return result
 
 
-def _cover(
-    weight: list[float], seen: list[int] | None, origin: float, start: float, end: float, tasks: int
-) -> None:
-    if end <= start:
-        return
-    low, high = int((start - origin) // 60), int((end - origin - 1e-6) // 60)
-    for place in range(low, high + 1):
-        begins = origin + place * 60
-        weight[place] += (min(end, begins + 60) - max(start, begins)) / 60 * tasks
-        if seen is not None:
-            seen[place] += tasks
+class _Tally:
+    """Tasks by minute: those that fill a minute are noted where they begin and end, so that long lives are cheap."""
+
+    def __init__(self, origin: float, size: int) -> None:
+        self.weight = [0.0] * size
+        self.seen = [0] * size
+        self._whole = [0] * (size + 1)
+        self._origin = origin
+        self._end = origin + size * 60
+
+    def add(self, start: float, end: float, tasks: int) -> None:
+        start, end = max(start, self._origin) - self._origin, min(end, self._end) - self._origin
+        if end <= start:
+            return
+        low, high = int(start // 60), int((end - 1e-6) // 60)
+        if low == high:
+            self._part(low, (end - start) / 60, tasks)
+            return
+        self._part(low, 1 - (start - low * 60) / 60, tasks)
+        self._part(high, (end - high * 60) / 60, tasks)
+        self._whole[low + 1] += tasks
+        self._whole[high] -= tasks
+
+    def _part(self, place: int, share: float, tasks: int) -> None:
+        self.weight[place] += share * tasks
+        self.seen[place] += tasks
+
+    def sum_up(self) -> None:
+        """Add the tasks that filled whole minutes."""
+        whole = 0
+        for place in range(len(self.seen)):
+            whole += self._whole[place]
+            self.weight[place] += whole
+            self.seen[place] += whole
 
 
 def _grow(result: Minutes, item: Presence, begins: float, ends: float) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DIMENSION = "ecs:service:DesiredCount"
 COOLDOWN = 300
-ACTIVITIES = 2_000
+ACTIVITIES = 5_000
 ROLE = "AWSServiceRoleForApplicationAutoScaling_ECSService"
 # Scale-in alarms of target tracking sit a tenth below the target and take a quarter of an hour.
 LOW_SHARE, HIGH_PERIODS, LOW_PERIODS = 0.9, 3, 15
@@ -111,6 +111,10 @@ class Scaling:
     def activities(self, place: Place) -> deque[Activity]:
         """Return a region's activities, newest first."""
         return self._activities[place]
+
+    def remember(self, place: Place, past: list[Activity]) -> None:
+        """Add activities that lie before all others; oldest first."""
+        self._activities[place].extend(reversed(past))
 
     def new_id(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))

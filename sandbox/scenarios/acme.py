@@ -11,6 +11,7 @@ from typing import Any
 
 from sandbox.identity import Role
 from sandbox.scenarios.acme_catalog import CLUSTERS, ENVIRONMENTS, REGIONS
+from sandbox.scenarios.acme_days import tell_days
 from sandbox.scenarios.building import ServiceBuilder, ci, person
 from sandbox.scenarios.stage import READ_ONLY, Stage
 
@@ -41,6 +42,7 @@ def load(stage: Stage) -> None:
     _add_accounts(stage)
     builders = _build(stage)
     _live_through(stage, builders)
+    tell_days(stage)
 
 
 def _add_accounts(stage: Stage) -> None:
