@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             seed=options.seed,
             throttle=not options.no_throttle,
             trail_delay=options.trail_delay,
+            read_lag=options.read_lag,
         )
     except OSError as error:
         sys.stderr.write(f"sandbox: cannot listen on {options.host}:{options.port}: {error.strerror}\n")
@@ -79,6 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7, help="fixes every random choice of the world")
     parser.add_argument("--manual", action="store_true", help="time moves by POST /_sandbox/step only")
     parser.add_argument("--no-throttle", action="store_true", help="without ECS's request limits")
+    parser.add_argument(
+        "--read-lag",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="world time for which ECS's reads still show what was before a write",
+    )
     parser.add_argument(
         "--trail-delay",
         type=float,

@@ -143,6 +143,14 @@ def _load(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, A
     return {"service": service.arn, "factor": factor}
 
 
+def _read_lag(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    seconds = float(body["seconds"])
+    if not 0 <= seconds <= 3600:
+        raise ValueError("seconds is between 0 and 3600")
+    server.around.front.lag = seconds
+    return {"seconds": seconds}
+
+
 def _stop_task(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
     code = str(body.get("stop_code", "SpotInterruption"))
     reason = str(body.get("reason", "Your Spot Task was interrupted."))
@@ -171,6 +179,7 @@ _ENDPOINTS: dict[tuple[str, str], _Endpoint] = {
     ("POST", "throttle"): _throttle,
     ("POST", "capacity"): _capacity,
     ("POST", "load"): _load,
+    ("POST", "read-lag"): _read_lag,
     ("POST", "stop-task"): _stop_task,
     ("POST", "expire-sessions"): _expire_sessions,
 }

@@ -152,7 +152,8 @@ class Gateway:
 
     def _answer(self, request: Request, operation: str, scope: Scope, principal: Principal) -> Answer:
         if request.target.startswith(ECS_PREFIX):
-            return json_answer(self.world.call(principal.caller(scope.region), operation, _params(request)))
+            caller = principal.caller(scope.region)
+            return json_answer(self.around.front.call(caller, operation, _params(request)))
         if scope.service == "sts" and operation in STS_OPERATIONS:
             return answer_sts(request, operation, principal, self.identity)
         if scope.service == "logs":

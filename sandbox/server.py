@@ -50,12 +50,14 @@ class SandboxServer:
         throttle: bool = True,
         start: datetime | None = None,
         trail_delay: float = TRAIL_DELAY,
+        read_lag: float = 0.0,
     ) -> None:
         self.manual = manual
         self.speed = speed
         self.seed = seed
         self.start_at = start
         self.trail_delay = trail_delay
+        self.read_lag = read_lag
         self.failure = ""
         self.scenario = ""
         self.calls = Calls()
@@ -86,7 +88,7 @@ class SandboxServer:
         start = (self.start_at or datetime.now(UTC)) - scenarios.lead_of(name)
         world = World(surroundings, seed=self.seed, start=start)
         surroundings.clock = lambda: world.now
-        around = Around(world, seed=self.seed, trail_delay=self.trail_delay)
+        around = Around(world, seed=self.seed, trail_delay=self.trail_delay, read_lag=self.read_lag)
         scenarios.load(scenarios.Stage(world, surroundings, identity, around), name)
         self.scenario, self.world, self.identity, self.surroundings = name, world, identity, surroundings
         self.around = around

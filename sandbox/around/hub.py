@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.announce import Announcement
 from sandbox.around import alarm_operations, scaling_operations, target_groups, wire
 from sandbox.around.alarms import Alarm, Alarms, Place
+from sandbox.around.front import Front
 from sandbox.around.load import Load
 from sandbox.around.metrics import Metrics
 from sandbox.around.pages import Pages
@@ -36,9 +37,12 @@ _SERVICES = {
 class Around:
     """The services beside ECS that one world feeds."""
 
-    def __init__(self, world: World, *, seed: int = 7, trail_delay: float = TRAIL_DELAY) -> None:
+    def __init__(
+        self, world: World, *, seed: int = 7, trail_delay: float = TRAIL_DELAY, read_lag: float = 0.0
+    ) -> None:
         self.world = world
         self.pages = Pages(lambda: world.now, seed)
+        self.front = Front(world, self.pages, read_lag)
         self.load = Load(seed)
         self.metrics = Metrics(Sources(world, self.load))
         self.alarms = Alarms(self.metrics)

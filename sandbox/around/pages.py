@@ -14,7 +14,7 @@ from sandbox.ports import ApiError
 
 T = TypeVar("T")
 
-LASTS = timedelta(hours=1)
+LASTS = timedelta(hours=24)
 _SIGNATURE = 12
 
 
@@ -29,26 +29,30 @@ class Pages:
         self, items: Sequence[T], token: str | None, size: int, *, label: str, code: str
     ) -> tuple[list[T], str | None]:
         """Return one page and the token of the next; `label` says what is listed, and with which filters."""
-        start = self._read(token, label, code) if token else 0
+        start = int(self.open(token, label, code)) if token else 0
         follows = start + size < len(items)
-        return list(items[start : start + size]), self._write(start + size, label) if follows else None
+        return list(items[start : start + size]), self.seal(str(start + size), label) if follows else None
 
-    def _write(self, offset: int, label: str) -> str:
-        body = f"{offset}\n{int(self._clock().timestamp())}".encode()
+    def seal(self, text: str, label: str) -> str:
+        """Make a token of a text."""
+        body = f"{int(self._clock().timestamp())}\n{text}".encode()
         return base64.urlsafe_b64encode(self._sign(body, label) + self._hide(body, label)).decode()
 
-    def _read(self, token: str, label: str, code: str) -> int:
+    def open(
+        self, token: str, label: str, code: str, message: str = "The token that you specified is invalid."
+    ) -> str:
+        """Return the text of a token of one's own; raises `code` for any other, and for one too old."""
         try:
             raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
-            raise ApiError(code, "The token that you specified is invalid.") from None
+            raise ApiError(code, message) from None
         body = self._hide(raw[_SIGNATURE:], label)
         if not hmac.compare_digest(raw[:_SIGNATURE], self._sign(body, label)):
-            raise ApiError(code, "The token that you specified is invalid.")
-        offset, _, at = body.decode().partition("\n")
+            raise ApiError(code, message)
+        at, _, text = body.decode().partition("\n")
         if self._clock().timestamp() - int(at) > LASTS.total_seconds():
-            raise ApiError(code, "The token that you specified has expired.")
-        return int(offset)
+            raise ApiError(code, message)
+        return text
 
     def _sign(self, body: bytes, label: str) -> bytes:
         return hmac.new(self._secret, label.encode() + b"\0" + body, hashlib.sha256).digest()[:_SIGNATURE]
