@@ -114,7 +114,8 @@ class FastJsonParser(JSONParser):
     compiler = Compiler()
 
     def _handle_json_body(self, raw_body: bytes, shape: Shape | None) -> dict[str, Any]:
-        parsed = orjson.loads(raw_body) if raw_body else {}
+        # PostgreSQL stores no NUL: one in a log line or a reason must not stop a whole read.
+        parsed = orjson.loads(raw_body.replace(b"\\u0000", b"\\ufffd")) if raw_body else {}
         return self.compiler.convert(shape, parsed)
 
 
