@@ -33,6 +33,22 @@ def without_controls(text: str) -> str:
     return "".join(c if c == "\n" or c.isprintable() else " " for c in text)[:LONGEST_TEXT]
 
 
+def who_and_where(
+    actor: AbstractBaseUser | AnonymousUser | str | None, resource: Any, request: HttpRequest | None
+) -> dict[str, str]:
+    """Return the person, the place and the request as an entry names them."""
+    name, actor_id = describe_actor(actor)
+    places = ("environment", "account_id", "region", "cluster", "service")
+    context = structlog.contextvars.get_contextvars()
+    return {
+        "actor": without_controls(name),
+        "actor_id": actor_id,
+        **{place: getattr(resource, place, "") for place in places},
+        "ip": request.META.get("REMOTE_ADDR", "") if request is not None else "",
+        "request_id": str(context.get("request_id", ""))[:64],
+    }
+
+
 def record(
     *,
     action: str,
@@ -49,23 +65,13 @@ def record(
     `resource` is any object with environment, account_id, region, cluster and service; `data` is small JSON
     without secrets. Costs three queries. The chain row stays locked until the caller commits.
     """
-    name, actor_id = describe_actor(actor)
-    context = structlog.contextvars.get_contextvars()
     content = {
-        "actor": without_controls(name),
-        "actor_id": actor_id,
+        **who_and_where(actor, resource, request),
         "action": action,
         "outcome": outcome,
         "target": without_controls(target)[:255],
-        "environment": getattr(resource, "environment", ""),
-        "account_id": getattr(resource, "account_id", ""),
-        "region": getattr(resource, "region", ""),
-        "cluster": getattr(resource, "cluster", ""),
-        "service": getattr(resource, "service", ""),
         "reason": without_controls(reason),
         "data": json.loads(json.dumps(data or {}, cls=DjangoJSONEncoder)),
-        "ip": request.META.get("REMOTE_ADDR", "") if request is not None else "",
-        "request_id": str(context.get("request_id", ""))[:64],
     }
     with transaction.atomic():
         chain = AuditChain.objects.select_for_update().get(pk=1)

@@ -79,13 +79,9 @@ def definition_arn(service: Service | Cluster, family: str, revision: int) -> st
     return f"arn:aws:ecs:{cluster.region}:{cluster.account.account_id}:task-definition/{family}:{revision}"
 
 
-def make_service(name: str = "checkout-api", cluster: Cluster | None = None, **fields: Any) -> Service:
-    """Build a steady service with one COMPLETED deployment; pass facts= or counts to make it something else."""
-    cluster = cluster or make_cluster()
-    desired = fields.pop("desired_count", 2)
-    running = fields.pop("running_count", desired)
-    definition = fields.pop("task_definition_arn", definition_arn(cluster, name, 7))
-    now = timezone.now()
+def service_facts(name: str, arn: str, definition: str, desired: int, running: int) -> dict[str, Any]:
+    """Return what DescribeServices says of a steady service, without events."""
+    began = (timezone.now() - timedelta(hours=3)).isoformat()
     deployment = {
         "id": f"ecs-svc/{10**18 + next(_numbers)}",
         "status": "PRIMARY",
@@ -96,11 +92,10 @@ def make_service(name: str = "checkout-api", cluster: Cluster | None = None, **f
         "failedTasks": 0,
         "rolloutState": "COMPLETED",
         "rolloutStateReason": "ECS deployment completed.",
-        "createdAt": (now - timedelta(hours=3)).isoformat(),
-        "updatedAt": (now - timedelta(hours=3)).isoformat(),
+        "createdAt": began,
+        "updatedAt": began,
     }
-    arn = f"arn:aws:ecs:{cluster.region}:{cluster.account.account_id}:service/{cluster.name}/{name}"
-    facts = {
+    return {
         "serviceName": name,
         "serviceArn": arn,
         "status": "ACTIVE",
@@ -115,8 +110,18 @@ def make_service(name: str = "checkout-api", cluster: Cluster | None = None, **f
             "minimumHealthyPercent": 100,
             "deploymentCircuitBreaker": {"enable": True, "rollback": True},
         },
-        **fields.pop("facts", {}),
     }
+
+
+def make_service(name: str = "checkout-api", cluster: Cluster | None = None, **fields: Any) -> Service:
+    """Build a steady service with one COMPLETED deployment; pass facts= or counts to make it something else."""
+    cluster = cluster or make_cluster()
+    desired = fields.pop("desired_count", 2)
+    running = fields.pop("running_count", desired)
+    definition = fields.pop("task_definition_arn", definition_arn(cluster, name, 7))
+    now = timezone.now()
+    arn = f"arn:aws:ecs:{cluster.region}:{cluster.account.account_id}:service/{cluster.name}/{name}"
+    facts = {**service_facts(name, arn, definition, desired, running), **fields.pop("facts", {})}
     defaults: dict[str, Any] = {
         "cluster": cluster,
         "name": name,
