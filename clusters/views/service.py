@@ -40,6 +40,8 @@ def frame(request: ConsoleRequest, service: Service, tab: str) -> dict[str, Any]
         "says": unknown_words(Status(service.status), freshness.as_of)
         if freshness.is_stale
         else service.happening,
+        # "Steady. Steady for 2 d" would say it twice.
+        "is_at_rest": not freshness.is_stale and service.happening == f"{status.label}.",
         "is_rolling_out": bool(outgoing_of(service.facts)),
         "task_count": service.running_count + service.pending_count,
         "can_acknowledge": service.status == Status.FAILED

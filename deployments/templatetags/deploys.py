@@ -131,6 +131,13 @@ def state_pill(change: Change) -> SafeString:
 
 
 @register.filter
+def as_sentence(text: str) -> str:
+    """End a person's words with a full stop, where they left it out."""
+    words = text.strip()
+    return words if words.endswith((".", "!", "?", "…", ":")) else f"{words}."
+
+
+@register.filter
 def lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 
