@@ -149,11 +149,12 @@ def timeline_of(
     events: Iterable[ServiceEvent],
 ) -> list[Entry]:
     """Return everything that happened, newest first."""
-    entries = [transition_entry(item) for item in transitions]
-    entries += [entry for item in attempts for entry in attempt_entries(item)]
+    entries = [entry for item in attempts for entry in attempt_entries(item)]
     entries += [approval_entry(item) for item in approvals if item.comment]
+    entries += [transition_entry(item) for item in transitions]
     entries += [Entry(item.created_at, "i-list", "zero", "ECS event", quote=item.message) for item in events]
-    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+    # What one transaction wrote bears one time: calls come before the state that they led to.
+    return sorted(entries, key=lambda entry: entry.at)[::-1]
 
 
 def transition_entry(item: Transition) -> Entry:
