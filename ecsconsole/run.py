@@ -29,7 +29,10 @@ def parse_demo(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--var-dir", type=Path, help="data folder (ECSCONSOLE_VAR_DIR, else var/demo)")
     parser.add_argument("--fresh", action="store_true", help="empty the data folder first")
     parser.add_argument(
-        "--speed", type=float, default=1.0, help="world seconds per second of the sandbox (1)"
+        "--speed",
+        type=float,
+        default=1.0,
+        help="how many times faster than AWS the sandbox takes its course (1)",
     )
     parser.add_argument("--scenario", default="acme", help="world to load (acme)")
     parser.add_argument("--sandbox-port", type=int, help="port of the sandbox AWS (4566, else a free one)")
@@ -110,7 +113,7 @@ def start_demo(stack: Stack, options: argparse.Namespace) -> None:
     }
     command = [sys.executable, "-m", "sandbox", "--port", str(port), "--scenario", options.scenario]
     sandbox = stack.start_base(
-        "sandbox", [*command, "--speed", str(options.speed), "--parent-pid", str(os.getpid())]
+        "sandbox", [*command, "--pace", str(options.speed), "--parent-pid", str(os.getpid())]
     )
     stack.manage("demo_world", "--scenario", options.scenario)
     if not wait_for_port(port, sandbox, seconds=30):

@@ -14,6 +14,8 @@ class Clock:
         if start.tzinfo is None:
             raise ValueError("the start of world time must be an aware datetime")
         self.now = start.astimezone(UTC)
+        # How many times faster than AWS everything takes its course, while moments stay what they are.
+        self.pace = 1.0
         self._waiting: list[tuple[datetime, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -22,7 +24,15 @@ class Clock:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> datetime:
         """Set a callback some seconds from now and return its moment."""
-        return self.at(self.now + timedelta(seconds=max(0.0, seconds)), callback)
+        return self.at(self.now + self.span(seconds), callback)
+
+    def span(self, seconds: float) -> timedelta:
+        """Return how long something lasts that takes AWS so many seconds."""
+        return timedelta(seconds=max(0.0, seconds) / self.pace)
+
+    def lasted(self, since: datetime) -> float:
+        """Return the seconds that AWS would have taken for what has happened since a moment."""
+        return (self.now - since).total_seconds() * self.pace
 
     def at(self, moment: datetime, callback: Callable[[], None]) -> datetime:
         """Set a callback; a moment in the past is run at the next advance, without turning the clock back."""

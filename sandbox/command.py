@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             port=options.port,
             manual=options.manual,
             speed=options.speed,
+            pace=options.pace,
             seed=options.seed,
             throttle=not options.no_throttle,
             trail_delay=options.trail_delay,
@@ -77,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=4566, help="0 takes a free port")
     parser.add_argument("--scenario", default="acme", choices=NAMES)
     parser.add_argument("--speed", type=float, default=1.0, help="world seconds per real second")
+    parser.add_argument(
+        "--pace",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="everything takes an Nth of its time, while moments stay real: rollouts of minutes in seconds",
+    )
     parser.add_argument("--seed", type=int, default=7, help="fixes every random choice of the world")
     parser.add_argument("--manual", action="store_true", help="time moves by POST /_sandbox/step only")
     parser.add_argument("--no-throttle", action="store_true", help="without ECS's request limits")

@@ -161,7 +161,7 @@ def finish_if_done(world: World, service: Service) -> None:
     started = max((task.started_at for task in tasks if task.started_at), default=None)
     if entry and entry.in_flight and entry.rollback:
         started = max(started or entry.rollback["startedAt"], entry.rollback["startedAt"])
-    waiting = SETTLE_SECONDS - (world.now - started).total_seconds() if started else 0.0
+    waiting = SETTLE_SECONDS - world.clock.lasted(started) if started else 0.0
     if waiting > 0:
         scheduler.look_soon(world, service, waiting)
         return

@@ -33,7 +33,7 @@ def say(world: World, service: Service, message: str) -> None:
 def look_soon(world: World, service: Service, delay: float | None = None) -> None:
     """Set the scheduler's next look, keeping an earlier one; changes in between are handled together."""
     wait = world.rng.uniform(*LOOK) if delay is None else delay
-    moment = world.now + timedelta(seconds=wait)
+    moment = world.now + world.clock.span(wait)
     if service.next_look is not None and service.next_look <= moment:
         return
     service.next_look = moment
@@ -93,7 +93,7 @@ def _launch(world: World, service: Service) -> None:
     if missing <= 0 or primary.rollout_state == "FAILED":
         return
     if primary.not_before and primary.not_before > world.now:
-        look_soon(world, service, (primary.not_before - world.now).total_seconds())
+        look_soon(world, service, -world.clock.lasted(primary.not_before))
         return
     alive = sum(
         task.last_status != "DEPROVISIONING" for item in service.deployments for task in item.tasks.values()
@@ -330,7 +330,7 @@ def _count_failure(world: World, service: Service, deployment: Deployment, task:
         return
     if failures >= IMPAIRED_AFTER:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures - IMPAIRED_AFTER, 10))
-        deployment.not_before = world.now + timedelta(seconds=pause)
+        deployment.not_before = world.now + world.clock.span(pause)
         # ECS says this about tasks that do not start, not about tasks that start and then crash.
         if task.stop_code == "TaskFailedToStart" and not deployment.impaired_said:
             deployment.impaired_said = True

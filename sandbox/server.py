@@ -46,6 +46,7 @@ class SandboxServer:
         port: int = 0,
         manual: bool = False,
         speed: float = 1.0,
+        pace: float = 1.0,
         seed: int = 7,
         throttle: bool = True,
         start: datetime | None = None,
@@ -54,6 +55,9 @@ class SandboxServer:
     ) -> None:
         self.manual = manual
         self.speed = speed
+        if pace <= 0:
+            raise ValueError("the pace is above 0")
+        self.pace = pace
         self.seed = seed
         self.start_at = start
         self.trail_delay = trail_delay
@@ -90,6 +94,8 @@ class SandboxServer:
         surroundings.clock = lambda: world.now
         around = Around(world, seed=self.seed, trail_delay=self.trail_delay, read_lag=self.read_lag)
         scenarios.load(scenarios.Stage(world, surroundings, identity, around), name)
+        # Only now: what a scenario has lived through before took its usual time.
+        world.clock.pace = self.pace
         self.scenario, self.world, self.identity, self.surroundings = name, world, identity, surroundings
         self.around = around
         self.calls.reset()

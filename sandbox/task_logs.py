@@ -124,7 +124,7 @@ def write_growth(world: World, task: Task, container: Container, behaviour: Beha
     """Let the heap of a container that will run out of memory grow visibly until then."""
     if not behaviour.grows:
         return
-    task.growth = (world.now, world.now + timedelta(seconds=delay))
+    task.growth = (world.now, world.now + world.clock.span(delay))
     life, limit = task.life, int(definition_of(task, container).get("memory") or 512)
     for step in range(1, HEAP_STEPS + 1):
         used = limit * (40 + 10 * step - 1) // 100

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sandbox.around.registry import Ask, Document, answers
@@ -16,8 +15,8 @@ from sandbox.state import Region, Service, Task
 
 PAGE = 400
 # A new target is checked every 30 seconds and called unhealthy after the second failure.
-REGISTERS = timedelta(seconds=4)
-JUDGED_AFTER = timedelta(seconds=45)
+REGISTERS = 4.0
+JUDGED_AFTER = 45.0
 DEFAULT_DELAY = 300
 
 REGISTERING = ("Elb.RegistrationInProgress", "Target registration is in progress")
@@ -63,7 +62,7 @@ def state_of(ask: Ask, task: Task, container: str) -> tuple[str, tuple[str, str]
         return ("draining", DRAINING) if task.last_status in drains else None
     if task.healthy:
         return "healthy", None
-    age = ask.world.now - (task.started_at or ask.world.now)
+    age = ask.world.clock.lasted(task.started_at)
     if age < REGISTERS:
         return "initial", REGISTERING
     if age < JUDGED_AFTER:
