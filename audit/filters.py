@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import django_filters
+from django import forms
 from django.db.models import Q, QuerySet
 
 from audit.models import AuditEntry
 
-OUTCOMES = [("ok", "ok"), ("refused", "refused"), ("failed", "failed")]
+OUTCOMES = [("ok", "Recorded"), ("refused", "Refused"), ("failed", "Failed")]
 
 
 class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -16,7 +17,12 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
     q = django_filters.CharFilter(method="search", label="Text")
     actor = django_filters.CharFilter(lookup_expr="iexact", label="Person")
     action = django_filters.CharFilter(lookup_expr="startswith", label="Action")
-    outcome = django_filters.ChoiceFilter(choices=OUTCOMES, empty_label="Any outcome", label="Outcome")
+    outcome = django_filters.ChoiceFilter(
+        choices=OUTCOMES,
+        empty_label="Any outcome",
+        label="Outcome",
+        widget=forms.Select(attrs={"class": "input small"}),
+    )
     environment = django_filters.CharFilter(label="Environment")
     since = django_filters.DateFilter(field_name="at", lookup_expr="date__gte", label="From")
     until = django_filters.DateFilter(field_name="at", lookup_expr="date__lte", label="To")
