@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +59,8 @@ class World:
         self.failing_hooks: set[str] = set()
         # Called with every change that ECS would announce to EventBridge.
         self.listeners: list[Listener] = []
+        # Says which of the named alarms of an account's region are in ALARM; what is around ECS puts its own here.
+        self.alarms_in_alarm: Callable[[str, str, Iterable[str]], set[str]] = lambda *_: set()
         self.regions: dict[tuple[str, str], Region] = {}
 
     @property

@@ -46,6 +46,7 @@ class Around:
         self.load = Load(seed)
         self.metrics = Metrics(Sources(world, self.load))
         self.alarms = Alarms(self.metrics)
+        world.alarms_in_alarm = self.alarms.in_alarm
         self.scaling = Scaling(self, seed)
         self.alarms.listeners += [self._on_alarm, self.scaling.on_alarm]
         self.trail = Trail(lambda: world.now, seed, timedelta(seconds=trail_delay))

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox.around import presence
+from sandbox.around.blue_green import serving_turn
 from sandbox.around.load import Load, chance, usual_size, wander
 from sandbox.around.presence import Level, Minutes
 from sandbox.around.samples import Sample
-from sandbox.around.target_groups import attachments, load_balancer_arn
+from sandbox.around.target_groups import attachments, load_balancers_of
 from sandbox.state import Region, Service
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _services(region: Region, metric: Metric) -> list[Service]:
     dimensions = dict(metric.dimensions)
     if metric.namespace == ALB:
         found = [item for item in attachments(region) if dimensions in balanced(item.arn, item.service)]
-        return [item.service for item in found]
+        return [item.service for item in found if item.turn in (None, serving_turn(item.service))]
     if set(dimensions) != {"ClusterName", "ServiceName"}:
         return []
     cluster = region.clusters.get(dimensions["ClusterName"])
@@ -93,10 +94,10 @@ def insights(service: Service) -> bool:
 
 
 def balanced(target_group: str, service: Service) -> list[dict[str, str]]:
-    """Return the sets of dimensions under which a load balancer counts a target group."""
-    group = target_group.rsplit(":", 1)[-1]
-    balancer = load_balancer_arn(service).split(":loadbalancer/", 1)[1]
-    return [{"TargetGroup": group, "LoadBalancer": balancer}, {"TargetGroup": group}]
+    """Return the sets of dimensions under which load balancers count a target group."""
+    group = {"TargetGroup": target_group.rsplit(":", 1)[-1]}
+    names = [arn.split(":loadbalancer/", 1)[1] for arn in load_balancers_of(target_group, service)]
+    return [*({**group, "LoadBalancer": name} for name in names), group]
 
 
 def known_metrics(region: Region) -> Iterator[Metric]:

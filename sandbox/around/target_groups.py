@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from sandbox.around.blue_green import alternate_of, turn_of
 from sandbox.around.registry import Ask, Document, answers
 from sandbox.images import behaviour_of
 from sandbox.messages import Request
@@ -33,6 +34,8 @@ class Attachment(NamedTuple):
     service: Service
     container: str
     port: int
+    # The number of the group among the two of a blue/green service, None for a service that has one only.
+    turn: int | None = None
 
 
 def is_classic(request: Request) -> bool:
@@ -48,7 +51,10 @@ def attachments(region: Region) -> Iterator[Attachment]:
                 continue
             for item in service.target_groups:
                 name, port = item.get("containerName") or "", int(item.get("containerPort") or 80)
-                yield Attachment(item["targetGroupArn"], service, name, port)
+                alternate = alternate_of(item)
+                yield Attachment(item["targetGroupArn"], service, name, port, 0 if alternate else None)
+                if alternate:
+                    yield Attachment(alternate, service, name, port, 1)
 
 
 def state_of(ask: Ask, task: Task, container: str) -> tuple[str, tuple[str, str] | None] | None:
@@ -90,8 +96,10 @@ def describe_target_health(ask: Ask, params: Document) -> Document | None:
         raise _not_found()
     wanted = {(item["Id"], item.get("Port")) for item in params.get("Targets") or []}
     found = []
-    for _, service, container, port in behind:
+    for _, service, container, port, turn in behind:
         for task in service.tasks.values():
+            if turn is not None and turn_of(service, task) != turn:
+                continue
             state = state_of(ask, task, container)
             target = target_of(task, port)
             if state is None or (wanted and not {(target["Id"], port), (target["Id"], None)} & wanted):
@@ -182,6 +190,15 @@ def load_balancer_arn(service: Service) -> str:
     prefix = f"arn:{partition(region.name)}:elasticloadbalancing:{region.name}:{region.account_id}"
     name = _balancer_name(service)
     return f"{prefix}:loadbalancer/app/{name}/{_hex(service.cluster.arn, 16)}"
+
+
+def load_balancers_of(target_group: str, service: Service) -> list[str]:
+    """Return the load balancers that send requests to a service's target group."""
+    from moto.elbv2.models import elbv2_backends
+
+    region = service.cluster.region
+    group = elbv2_backends[region.account_id][region.name].target_groups.get(target_group)
+    return list(group.load_balancer_arns) if group else [load_balancer_arn(service)]
 
 
 def _balancer_name(service: Service) -> str:

@@ -121,3 +121,53 @@ def test_the_groups_of_acme_are_there_with_a_load_balancer_in_front(acme: Sandbo
     assert [item["TargetHealth"]["State"] for item in targets] == ["healthy"] * 12
     attributes = elb.describe_target_group_attributes(TargetGroupArn=cart["TargetGroupArn"])["Attributes"]
     assert {"Key": "deregistration_delay.timeout_seconds", "Value": "30"} in attributes
+
+
+def test_green_comes_up_in_the_other_group_and_the_groups_change_roles(shop: Shop) -> None:
+    blue, green = shop.target_group("blue"), shop.target_group("green")
+    roles = "arn:aws:iam::123456789012:role/ecs-lb"
+    rule = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener-rule/app/web/1/2/3"
+    balancers = [
+        {
+            "targetGroupArn": blue,
+            "containerName": "app",
+            "containerPort": 8080,
+            "advancedConfiguration": {
+                "alternateTargetGroupArn": green,
+                "productionListenerRule": rule,
+                "roleArn": roles,
+            },
+        }
+    ]
+    configuration = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 2}
+    shop.serve("web", 2, loadBalancers=balancers, deploymentConfiguration=configuration)
+    shop.until(lambda: shop.service("web")["deployments"][0]["rolloutState"] == "COMPLETED")
+    assert (states(shop, blue), states(shop, green)) == (["healthy"] * 2, [])
+    shop.ecs.update_service(cluster="prod", service="web", taskDefinition=shop.define("web", "v2"))
+    shop.until(lambda: states(shop, green) == ["healthy"] * 2)
+    assert states(shop, blue) == ["healthy"] * 2
+    shop.until(lambda: states(shop, blue) == [])
+    assert states(shop, green) == ["healthy"] * 2
+
+
+def test_metrics_name_the_load_balancer_that_a_group_was_given(shop: Shop) -> None:
+    group = shop.target_group()
+    ec2, elb = client(shop.server, "ec2"), client(shop.server, "elbv2")
+    vpc = elb.describe_target_groups(TargetGroupArns=[group])["TargetGroups"][0]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"us-east-1{zone}")[
+            "Subnet"
+        ]["SubnetId"]
+        for n, zone in enumerate("ab")
+    ]
+    balancer = elb.create_load_balancer(Name="public", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
+    elb.create_listener(
+        LoadBalancerArn=balancer,
+        Protocol="HTTP",
+        Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
+    )
+    shop.steady("web", 1, target_group=group)
+    listed = client(shop.server, "cloudwatch").list_metrics(MetricName="RequestCount")["Metrics"]
+    names = {item["Name"]: item["Value"] for item in listed[0]["Dimensions"]}
+    assert names["LoadBalancer"] == balancer.split(":loadbalancer/")[1]
