@@ -25,6 +25,7 @@ def put_metric_alarm(ask: Ask, params: Document) -> Document:
         raise ApiError("ValidationError", "The parameter Threshold is required.")
     if int(params.get("DatapointsToAlarm") or 1) > int(params["EvaluationPeriods"]):
         raise ApiError("ValidationError", "DatapointsToAlarm must not be greater than EvaluationPeriods.")
+    ask.around.alarms.check(ask.place, params)
     ask.around.alarms.put(ask.place, params)
     ask.around.wake()
     return {}

@@ -11,9 +11,10 @@ from datetime import datetime
 
 from sandbox.around.metrics import Metrics, metric_of, minutes_of, moment, query_points
 from sandbox.around.registry import Document
-from sandbox.around.samples import combined, statistic
+from sandbox.around.samples import check_statistic, combined, statistic
 from sandbox.around.series import minute_of
 from sandbox.names import partition
+from sandbox.ports import ApiError
 
 Place = tuple[str, str]
 HISTORY = 500
@@ -101,6 +102,10 @@ class Alarms:
             self._note(known, "ConfigurationUpdate", f'Alarm "{name}" updated', {"type": "Update"})
         return known
 
+    def check(self, place: Place, config: Document) -> None:
+        """Refuse a configuration whose datapoints could not be read every minute."""
+        self._datapoints(place, config, int(config["EvaluationPeriods"]))
+
     def delete(self, place: Place, name: str) -> None:
         self._alarms[place].pop(name, None)
 
@@ -163,25 +168,33 @@ class Alarms:
         """Return the values of the last periods that are over, oldest first."""
         now = minute_of(self.now)
         if config.get("Metrics"):
-            period = max(
-                minutes_of(item["MetricStat"].get("Period"))
-                for item in config["Metrics"]
-                if item.get("MetricStat")
-            )
-            end = now // period * period
-            found = query_points(self._metrics, place, config["Metrics"], (end - number * period, end))
-            shown = next(item["Id"] for item in config["Metrics"] if item.get("ReturnData") is not False)
-            starts = [end - (number - index) * period for index in range(number)]
-            return [(start, found.get(shown, {}).get(start)) for start in starts]
+            return self._expression(place, config["Metrics"], number, now)
         period = minutes_of(config.get("Period"))
         first = now - number * period
         minutes = self._metrics.read(place, metric_of(config), first, now - 1)
         stat = config.get("Statistic") or config.get("ExtendedStatistic") or "Average"
+        check_statistic(stat)
         points: list[tuple[int, float | None]] = []
         for start in range(first, now, period):
             sample = combined(minutes[at] for at in range(start, start + period) if at in minutes)
             points.append((start, statistic(sample, stat) if sample else None))
         return points
+
+    def _expression(
+        self, place: Place, queries: list[Document], number: int, now: int
+    ) -> list[tuple[int, float | None]]:
+        periods = [minutes_of(item["MetricStat"].get("Period")) for item in queries if item.get("MetricStat")]
+        shown = [item["Id"] for item in queries if item.get("ReturnData") is not False]
+        if not periods or len(shown) != 1:
+            raise ApiError(
+                "ValidationError",
+                "Metrics must name at least one metric and return the data of exactly one query.",
+            )
+        period = max(periods)
+        end = now // period * period
+        found = query_points(self._metrics, place, queries, (end - number * period, end))
+        starts = [end - (number - index) * period for index in range(number)]
+        return [(start, found.get(shown[0], {}).get(start)) for start in starts]
 
     def _conclude(
         self, place: Place, alarm: Alarm, state: str, points: list[tuple[int, float | None]], needed: int

@@ -104,9 +104,9 @@ class Around:
         if not len(self.alarms) and not len(self.scaling):
             self._awake = False
             return
+        self._next_minute()
         self.alarms.evaluate()
         self.scaling.tick()
-        self._next_minute()
 
     def _on_alarm(self, place: Place, alarm: Alarm, before: str) -> None:
         """Tell deployments and EventBridge of an alarm that has changed its state."""

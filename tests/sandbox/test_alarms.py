@@ -17,19 +17,19 @@ def shop(sandbox: SandboxServer) -> Shop:
 
 
 def put(shop: Shop, name: str = "orders", **more: Any) -> None:
-    client(shop.server, "cloudwatch").put_metric_alarm(
-        **{
-            "AlarmName": name,
-            "Namespace": "Shop",
-            "MetricName": "OrdersFailed",
-            "Statistic": "Sum",
-            "Period": 60,
-            "EvaluationPeriods": 2,
-            "Threshold": 10.0,
-            "ComparisonOperator": "GreaterThanThreshold",
-            **more,
-        }
-    )
+    asked = {
+        "AlarmName": name,
+        "Namespace": "Shop",
+        "MetricName": "OrdersFailed",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 2,
+        "Threshold": 10.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        **more,
+    }
+    given = {key: value for key, value in asked.items() if value is not None}
+    client(shop.server, "cloudwatch").put_metric_alarm(**given)
 
 
 def measure(shop: Shop, value: float, minutes: int = 1) -> None:
@@ -169,9 +169,29 @@ def test_alarms_are_found_by_prefix_state_and_metric_in_pages(shop: Shop) -> Non
         {"ComparisonOperator": "GreaterThanUpperThreshold"},
         {"ComparisonOperator": "Bigger"},
         {"EvaluationPeriods": 1, "DatapointsToAlarm": 2},
+        {"Statistic": None, "ExtendedStatistic": "tm90"},
+        {"Period": 90},
     ],
 )
 def test_what_makes_no_alarm_is_refused(shop: Shop, wrong: dict[str, Any]) -> None:
     with pytest.raises(ClientError) as caught:
         put(shop, **wrong)
     assert code_of(caught) == "ValidationError"
+
+
+def test_an_expression_that_cannot_be_evaluated_is_refused_at_once(shop: Shop) -> None:
+    stat = {"Metric": {"Namespace": "Shop", "MetricName": "OrdersFailed"}, "Period": 60, "Stat": "Sum"}
+    for metrics in (
+        [{"Id": "m1", "MetricStat": stat, "ReturnData": False}, {"Id": "e1", "Expression": "RATE(m1)"}],
+        [{"Id": "e1", "Expression": "1 + 1"}],
+        [{"Id": "m1", "MetricStat": stat, "ReturnData": False}],
+    ):
+        with pytest.raises(ClientError) as caught:
+            client(shop.server, "cloudwatch").put_metric_alarm(
+                AlarmName="rate",
+                Metrics=metrics,
+                EvaluationPeriods=1,
+                Threshold=1.0,
+                ComparisonOperator="GreaterThanThreshold",
+            )
+        assert code_of(caught) == "ValidationError"
