@@ -4,57 +4,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import statistics
 import sys
 import time
 from typing import Any
 
+from django.contrib.auth.models import User
+
+from ecsconsole.bench.figures import ROUNDS, percentile, ratios, spread
+from ecsconsole.bench.running import session_cookie
 from ecsconsole.bench.world import BenchWorld
 from ecsconsole.children import Child, free_port, stop_all, wait_for_port
 from ecsconsole.stack import CannotStartError
 
 MESSAGES = 20
 PAUSE_SECONDS = 0.15
-
-
-async def bare(scope: Any, receive: Any, send: Any) -> None:
-    """The peer: reads the same bus once and writes to every stream, without sessions, topics or replay."""
-    if scope["type"] == "lifespan":
-        while (message := await receive())["type"] != "lifespan.shutdown":
-            await send({"type": f"{message['type']}.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
-    )
-    await send({"type": "http.response.body", "body": b": ready\n\n", "more_body": True})
-    queue: asyncio.Queue[bytes] = asyncio.Queue(100)
-    _queues.append(queue)
-    if len(_queues) == 1:
-        _tasks.append(asyncio.create_task(read_bus()))
-    while True:
-        await send({"type": "http.response.body", "body": await queue.get(), "more_body": True})
-
-
-_queues: list[asyncio.Queue[bytes]] = []
-_tasks: list[asyncio.Task[None]] = []
-
-
-async def read_bus() -> None:
-    import redis.asyncio
-    from django.conf import settings
-
-    from live.bus import KEY
-
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
-    position: Any = "$"
-    while True:
-        answer: Any = await client.xread({KEY: position}, block=5000)
-        for _, entries in answer or []:
-            for entry_id, _fields in entries:
-                position = entry_id
-                for queue in _queues:
-                    queue.put_nowait(b"event: fleet\ndata: {}\n\n")
+SERVERS = {
+    "bare_loop": ("ecsconsole.bench.bare_stream:application", "/"),
+    "live_stream": ("ecsconsole.asgi:application", "/live/stream?topics=fleet"),
+}
 
 
 async def open_stream(port: int, path: str, cookie: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -74,8 +41,8 @@ async def listen(reader: asyncio.StreamReader, times: list[float]) -> None:
             times.append(time.perf_counter())
 
 
-async def publish_and_time(port: int, path: str, cookie: str, viewers: int) -> dict[str, Any]:
-    """Open the streams, publish, and return the delays in milliseconds."""
+async def publish_and_time(port: int, path: str, cookie: str, viewers: int) -> list[float]:
+    """Open the streams, publish, and return the sorted delays in milliseconds."""
     from live.bus import publish
 
     streams = []
@@ -99,14 +66,10 @@ async def publish_and_time(port: int, path: str, cookie: str, viewers: int) -> d
         listener.cancel()
     for _, writer in streams:
         writer.close()
-    delays = sorted((at - start) * 1000 for got in arrivals for start, at in zip(sent, got, strict=False))
-    return {
-        "viewers": viewers,
-        "delivered": len(delays),
-        "expected": viewers * MESSAGES,
-        "p50_ms": round(statistics.median(delays), 1),
-        "p99_ms": round(delays[int(len(delays) * 0.99) - 1], 1),
-    }
+    if any(len(got) != MESSAGES for got in arrivals):
+        # Without all of them it is not known which message each delay belongs to.
+        raise CannotStartError(f"{MESSAGES} messages did not reach every one of {viewers} streams.")
+    return sorted((at - start) * 1000 for got in arrivals for start, at in zip(sent, got, strict=False))
 
 
 def serve(application: str, world: BenchWorld) -> tuple[Child, int]:
@@ -122,19 +85,27 @@ def serve(application: str, world: BenchWorld) -> tuple[Child, int]:
 
 
 def measure_fan_out(world: BenchWorld, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure both servers one after the other with the same client."""
-    from ecsconsole.bench.running import session_cookie
-
-    results: dict[str, Any] = {}
-    cookie = session_cookie("carol")
-    for name, application, path in [
-        ("bare_loop", "ecsconsole.bench.fan_out:bare", "/"),
-        ("live_stream", "ecsconsole.asgi:application", "/live/stream?topics=fleet"),
-    ]:
-        child, port = serve(application, world)
-        try:
-            results[name] = asyncio.run(publish_and_time(port, path, cookie, options.viewers))
-        finally:
-            stop_all([child], grace=2)
-    results["ratio_p99"] = round(results["live_stream"]["p99_ms"] / results["bare_loop"]["p99_ms"], 2)
-    return results
+    """Measure both servers in turn with the same client."""
+    cookie = session_cookie(User.objects.get(username="carol"))
+    delays: dict[str, list[list[float]]] = {name: [] for name in SERVERS}
+    for _ in range(ROUNDS):
+        for name, (application, path) in SERVERS.items():
+            child, port = serve(application, world)
+            try:
+                delays[name].append(asyncio.run(publish_and_time(port, path, cookie, options.viewers)))
+            finally:
+                stop_all([child], grace=2)
+    p99 = {name: [percentile(got, 0.99) for got in rounds] for name, rounds in delays.items()}
+    return {
+        "viewers": options.viewers,
+        "messages_expected": options.viewers * MESSAGES * ROUNDS,
+        **{
+            name: {
+                "messages_delivered": sum(len(got) for got in rounds),
+                "p50_ms": spread([percentile(got, 0.5) for got in rounds], 1),
+                "p99_ms": spread(p99[name], 1),
+            }
+            for name, rounds in delays.items()
+        },
+        "ratio_p99": ratios(p99["live_stream"], p99["bare_loop"]),
+    }
