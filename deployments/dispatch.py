@@ -16,6 +16,7 @@ from clusters.models import Service
 from clusters.service_view import primary_of
 from deployments import leases, machine
 from deployments.approvals import valid_approval, void_approvals
+from deployments.credit import credit, credit_ended, is_owed
 from deployments.errors import ChangeRefused, LostRace
 from deployments.fingerprint import sha256_of, what_moved
 from deployments.gateway import AwsGateway, Gateway
@@ -35,6 +36,7 @@ def wake(change_id: int, *, now: datetime, connect: Connect = AwsGateway) -> Non
     """Move a change one step if it is due; called twice or too early it does nothing."""
     due = Change.objects.filter(pk=change_id, state__in=ACTIVE, next_wake_at__lte=now)
     if not due.exists():
+        credit_ended(change_id, now)
         return
     lease = leases.take(change_id, now)
     if lease is None:
@@ -182,6 +184,8 @@ def apply(run: Run, answer: Next) -> None:
     }
     if answer.to not in TERMINAL:
         fields["next_wake_at"] = run.now + timedelta(seconds=answer.wake_in)
+    elif is_owed(fields["progress"]):
+        fields["next_wake_at"] = run.now
     if answer.to == State.ROLLING_BACK:
         fields["deadline_at"] = run.now + verb_for(change.kind).deadline
     if answer.to == State.NEEDS_ATTENTION:
@@ -218,5 +222,7 @@ def rest(run: Run, answer: Next) -> None:
             raise LostRace(change)
         if moved:
             nudge(change)
+    change.progress = progress
+    credit(change)
     if step != change.step:
         request_refresh(change.service)

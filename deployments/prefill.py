@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # Fields that a link may fill in. Values of variables may not stand in an address: it ends in logs and histories.
 FROM_LINKS = ("image.", "cpu.", "memory.", "memory_reservation.", "task.", "reason", "ticket")
 
+# Names of variables whose value an ended change no longer has; shown, and no field of the form.
+DROPPED = "dropped"
+
 
 def prefilled(request: ConsoleRequest, service: Service, definition: Mapping[str, Any]) -> QueryDict:
     """Return the fields as a form would send them; `?change=12` starts from that change of the same service."""
@@ -32,7 +35,7 @@ def prefilled(request: ConsoleRequest, service: Service, definition: Mapping[str
 def take_change(
     data: QueryDict, request: ConsoleRequest, service: Service, definition: Mapping[str, Any], number: int
 ) -> None:
-    """Fill in what an older change asked for; its values of variables stay sealed."""
+    """Fill in what an older change asked for; of values of variables, what is still kept, and that sealed."""
     changes = request.access.visible(Change.objects.filter(service=service, kind=Kind.DEPLOY))
     change = changes.filter(pk=number).first()
     if change is None:
@@ -55,8 +58,14 @@ def names_in(items: Any) -> set[str]:
 
 
 def take_variables(data: QueryDict, container: str, asked: Mapping[str, Any], known: set[str]) -> None:
-    """Fill in variables; one that the definition does not have becomes a new row, unless it was to be removed."""
+    """Fill in variables; one that the definition does not have becomes a new row, unless it was to be removed.
+
+    Values are dropped when a change ends: those are left to be typed again, because an empty field sets an empty value.
+    """
     for name, value in asked.items():
+        if value is not None and "sealed" not in value:
+            data.appendlist(DROPPED, name)
+            continue
         if name in known:
             data[f"env-do.{container}.{name}"] = "remove" if value is None else "set"
             data[f"env-sealed.{container}.{name}"] = value["sealed"] if value else ""

@@ -7,7 +7,6 @@ from datetime import datetime
 from django.db.models import Q
 
 from deployments.models import Change
-from deployments.states import ACTIVE
 from deployments.waking import enqueue
 
 # More would flood the queue after a long outage; the rest follows two seconds later.
@@ -15,9 +14,12 @@ MOST = 200
 
 
 def due(now: datetime) -> list[int]:
-    """Return the changes that are due and under nobody's lease, the longest waiting first."""
+    """Return the changes that are due and under nobody's lease, the longest waiting first.
+
+    Beside active ones these are ended ones whose deployment has no name yet.
+    """
     free = Q(lease_expires_at=None) | Q(lease_expires_at__lte=now)
-    rows = Change.objects.filter(free, state__in=ACTIVE, next_wake_at__lte=now)
+    rows = Change.objects.filter(free, next_wake_at__lte=now)
     return list(rows.order_by("next_wake_at").values_list("pk", flat=True)[:MOST])
 
 

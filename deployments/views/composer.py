@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
@@ -22,7 +23,7 @@ from deployments.image_reference import parse
 from deployments.image_tags import TagList, list_tags
 from deployments.models import Kind
 from deployments.plans import Plan, make_plan
-from deployments.prefill import prefilled
+from deployments.prefill import DROPPED, prefilled
 from deployments.queries import Approvers, active_change_of, rollout_in_flight
 from deployments.remaining import what_is_left
 from ecsconsole.errors import ConsoleError, NotFoundError
@@ -43,7 +44,8 @@ def deploy(request: ConsoleRequest, account_id: str, region: str, cluster: str, 
     definition = masked_definition(service, service.task_definition_arn)
     if request.method == "GET":
         data = prefilled(request, service, definition)
-        return show(request, service, definition, compose(definition, data))
+        dropped = data.getlist(DROPPED)
+        return show(request, service, definition, compose(definition, data), dropped=dropped)
     composition = compose(definition, request.POST)
     if wants_fragment(request):
         return follow(request, service, composition)
@@ -85,11 +87,13 @@ def show(
     *,
     status: int = 200,
     obstacle: ConsoleError | None = None,
+    dropped: Sequence[str] = (),
 ) -> HttpResponse:
     """Render the whole composer."""
     shown = request.GET.get("tags", "")
     context = context_of(request, service, composition) | {
         "obstacle": obstacle,
+        "dropped": dropped,
         "blanks": [{}] * BLANK_ROWS,
         "tags": {shown: tags_of(request, service, definition, shown)} if shown else {},
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from audit.models import AuditEntry
+from deployments import sweeping
+from deployments.fingerprint import spec_sha256
 from deployments.models import Attempt, Change
 from deployments.sealing import seal
 from deployments.states import State
-from tests.deployments.rig import REPOSITORY, Killed, Rig, dies_before
+from tests.deployments.rig import REPOSITORY, Killed, Rig, dies_before, fresh
 
 
 def test_deploy_succeeds_and_touches_aws_exactly_twice(dev_rig: Rig) -> None:
@@ -182,3 +184,51 @@ def test_what_needs_attention_still_succeeds_on_evidence(dev_rig: Rig) -> None:
     change = dev_rig.until(change, State.NEEDS_ATTENTION)
     assert change.outcome.startswith("Not finished after 0 min.")
     assert dev_rig.until(change).state == State.SUCCEEDED
+
+
+def test_values_are_dropped_with_the_end_and_their_fingerprints_stay(dev_rig: Rig) -> None:
+    entry = seal("debug-secret")
+    change = dev_rig.deploy("v2", environment={"LOG_LEVEL": entry, "API_TOKEN": None})
+    assert change.spec["containers"]["app"]["environment"]["LOG_LEVEL"]["sealed"] == entry["sealed"]
+    change = dev_rig.until(change)
+    kept = change.spec["containers"]["app"]["environment"]
+    assert kept == {
+        "LOG_LEVEL": {"fingerprint": entry["fingerprint"], "length": entry["length"]},
+        "API_TOKEN": None,
+    }
+    assert spec_sha256("deploy", change.spec) == change.spec_sha256
+
+
+def test_a_cancelled_request_keeps_no_value(rig: Rig) -> None:
+    change = rig.deploy("v2", approve=False, environment={"LOG_LEVEL": seal("debug-secret")})
+    rig.cancel(change)
+    assert "sealed" not in str(fresh(change).spec)
+
+
+def test_whoever_asked_is_named_beside_the_deployment(dev_rig: Rig) -> None:
+    change = dev_rig.wake(dev_rig.deploy("v2"))
+    dev_rig.sync()
+    change = dev_rig.pass_time(change, 30)
+    deployment = dev_rig.service.service_deployments.get(arn=change.progress["service_deployment_arn"])
+    assert deployment.created_by == (change.requester.get_full_name() or "alice")
+    change = dev_rig.until(change)
+    assert change.next_wake_at is None
+
+
+def test_a_deployment_that_is_read_after_the_end_is_still_named(dev_rig: Rig) -> None:
+    change = dev_rig.until(dev_rig.deploy("v2"))
+    assert sweeping.due(dev_rig.now) == [change.pk], "the inventory has not read the deployment yet"
+    change = dev_rig.wake(change)
+    assert change.next_wake_at is not None
+    dev_rig.sync()
+    dev_rig.world.advance(10)
+    change = dev_rig.wake(change)
+    deployment = dev_rig.service.service_deployments.get(arn=change.progress["service_deployment_arn"])
+    assert deployment.created_by == (change.requester.get_full_name() or "alice")
+    assert (change.state, change.next_wake_at) == (State.SUCCEEDED, None)
+
+
+def test_naming_is_given_up_when_the_deployment_is_never_read(dev_rig: Rig) -> None:
+    change = dev_rig.until(dev_rig.deploy("v2"))
+    dev_rig.world.advance(3700)
+    assert dev_rig.wake(change).next_wake_at is None
