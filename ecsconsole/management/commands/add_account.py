@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import transaction
-from django.utils import timezone
 
-from audit.actions import record
-from clusters.models import Account, Environment, PollTarget
+from clusters.actions import add_account
+from clusters.models import Account, Environment
+
+KEPT = ("name", "environment", "role_arn", "deploy_role_arn", "external_id")
 
 
 class Command(BaseCommand):
@@ -31,30 +31,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         regions = [region.strip() for region in options["regions"].split(",") if region.strip()]
-        with transaction.atomic():
-            account, created = Account.objects.get_or_create(
+        known = Account.objects.filter(account_id=options["account_id"]).first()
+        if known is not None:
+            # A start of the console repeats this command; what an admin has set since stays, but for the regions.
+            options |= {name: getattr(known, name) for name in KEPT}
+        if known is None or known.regions != regions or not known.is_active:
+            known = add_account(
+                actor="system",
                 account_id=options["account_id"],
-                defaults={
-                    "name": options["name"] or options["account_id"],
-                    "environment": options["environment"],
-                    "role_arn": options["role_arn"],
-                    "deploy_role_arn": options["deploy_role_arn"],
-                    "external_id": options["external_id"],
-                    "regions": regions,
-                },
+                regions=regions,
+                **{name: options[name] for name in KEPT} | {"name": options["name"] or options["account_id"]},
             )
-            if created or account.regions != regions:
-                Account.objects.filter(pk=account.pk).update(regions=regions)
-                record(
-                    action="account.added" if created else "account.changed",
-                    actor="system",
-                    resource=account.access_resource,
-                    target=str(account),
-                    data={"regions": regions},
-                )
-            PollTarget.objects.filter(account=account).exclude(region__in=regions).delete()
-            for region in regions:
-                PollTarget.objects.get_or_create(
-                    account=account, region=region, defaults={"next_due_at": timezone.now()}
-                )
-        self.stdout.write(f"{'Added' if created else 'Kept'} {account}: {', '.join(regions)}")
+        self.stdout.write(f"Watching {known}: {', '.join(regions)}")

@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from access.models import RoleBinding
-from clusters.models import Account, PollTarget
+from clusters.actions import add_account
+from clusters.models import Account
 
 PEOPLE = {
     "alice": ("Alice Okafor", "operator"),
@@ -56,19 +57,16 @@ class Command(BaseCommand):
         from sandbox.scenarios import accounts_of
 
         for known in accounts_of(scenario):
-            account, _ = Account.objects.update_or_create(
-                account_id=known["id"],
-                defaults={
-                    "name": known["name"],
-                    "environment": known["environment"],
-                    "role_arn": known["read_role_arn"],
-                    "deploy_role_arn": known["deploy_role_arn"],
-                    "external_id": known["external_id"],
-                    "regions": known["regions"],
-                },
-            )
-            for region in known["regions"]:
-                # The world begins anew with each start, so what was read of the last one says nothing.
-                PollTarget.objects.update_or_create(
-                    account=account, region=region, defaults={"attempted_at": None, "lease_expires_at": None}
-                )
+            fields = {
+                "name": known["name"],
+                "environment": known["environment"],
+                "role_arn": known["read_role_arn"],
+                "deploy_role_arn": known["deploy_role_arn"],
+                "external_id": known["external_id"],
+                "regions": list(known["regions"]),
+            }
+            account = Account.objects.filter(account_id=known["id"]).first()
+            if account is None or any(getattr(account, name) != value for name, value in fields.items()):
+                account = add_account(actor="system", account_id=known["id"], **fields)
+            # The world begins anew with each start, so what was read of the last one says nothing.
+            account.targets.update(attempted_at=None, lease_expires_at=None)
