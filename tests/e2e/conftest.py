@@ -67,13 +67,24 @@ def clean_environment() -> dict[str, str]:
 
 def start_demo(folder: Path, *arguments: str) -> Demo:
     """Start the demo and wait until it prints its block."""
+    return start("demo", folder, *arguments)
+
+
+def start(
+    verb: str,
+    folder: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    until: str = "Stop with Ctrl-C",
+) -> Demo:
+    """Start a stack by its verb and wait until it prints a line."""
     port = free_port()
     started = time.monotonic()
     command = [
         sys.executable,
         "-m",
         "ecsconsole.cli",
-        "demo",
+        verb,
         "--port",
         str(port),
         "--var-dir",
@@ -83,7 +94,7 @@ def start_demo(folder: Path, *arguments: str) -> Demo:
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=clean_environment(),
+        env=clean_environment() | (environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -92,10 +103,10 @@ def start_demo(folder: Path, *arguments: str) -> Demo:
     assert process.stdout is not None
     for line in process.stdout:
         demo.output += line
-        if "Stop with Ctrl-C" in line:
+        if until in line:
             demo.started_in = time.monotonic() - started
             return demo
-    raise AssertionError(f"the demo did not start:\n{demo.output}")
+    raise AssertionError(f"{verb} did not start:\n{demo.output}")
 
 
 def stop_demo(demo: Demo) -> float:

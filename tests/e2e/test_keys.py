@@ -1,0 +1,152 @@
+"""The keyboard, and what a live update must never take from somebody's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Watched
+
+pytestmark = pytest.mark.browser
+OpenAs = Callable[..., Watched]
+SERVICE = "/services/111122223333/us-east-1/prod-core/checkout-api/"
+
+
+def focused(page: Page, attribute: str = "id") -> str:
+    return str(page.evaluate("name => document.activeElement?.getAttribute(name) ?? ''", attribute))
+
+
+def nudge(page: Page, element: str) -> None:
+    """Let an element hear its own topic, as if the server had just sent it, and wait for the answer's swap."""
+    page.evaluate(
+        """id => {
+            window.__swapped = false;
+            const element = document.getElementById(id);
+            document.addEventListener('htmx:after:swap', event => {
+                if (event.detail.ctx?.sourceElement === element) window.__swapped = true;
+            });
+            const topic = element.getAttribute('hx-trigger').match(/([a-z-]+(:\\d+)?) from:body/)[1];
+            document.body.dispatchEvent(new CustomEvent(topic, {bubbles: true}));
+        }""",
+        element,
+    )
+    page.wait_for_function("() => window.__swapped")
+
+
+def test_palette_opens_by_slash_and_gives_the_focus_back(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    opener = page.locator("a.name", has_text="checkout-api").first
+    opener.focus()
+    page.keyboard.press("/")
+    expect(page.locator("#palette-input")).to_be_focused()
+    page.keyboard.type("ledger")
+    expect(page.locator("#palette [role=option]").first).to_contain_text("ledger")
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).not_to_be_visible()
+    expect(opener).to_be_focused()
+
+
+def test_palette_is_worked_by_arrows_and_enter(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    page.keyboard.press("/")
+    page.keyboard.type("cart-api")
+    options = page.locator("#palette [role=option]")
+    expect(options.first).to_contain_text("cart-api")
+    expect(options.first).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowDown")
+    expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/services/**/cart-api/")
+
+
+def test_help_opens_and_closes(sign_in: OpenAs) -> None:
+    found = sign_in("alice")
+    page = found.page
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    found.check_accessibility()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).not_to_be_visible()
+
+
+def test_rows_are_walked_by_j_and_k_and_problems_by_n(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    names = page.locator("main tr[id] a.name")
+    page.keyboard.press("j")
+    expect(names.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    expect(names.nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    expect(names.nth(0)).to_be_focused()
+    page.keyboard.press("n")
+    assert page.evaluate("Boolean(document.activeElement.closest('.failed, .degraded'))")
+
+
+def test_places_are_reached_by_g_and_a_letter(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    for letter, title in (("c", "Changes"), ("a", "Approvals"), ("l", "Logs"), ("f", "Fleet")):
+        page.keyboard.press("g")
+        page.keyboard.press(letter)
+        expect(page.locator("h1")).to_have_text(title)
+        page.wait_for_load_state()
+
+
+def test_keys_are_letters_in_a_text_field_and_escape_leaves_it(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    page.keyboard.press("f")
+    field = page.locator("[data-filter]").first
+    expect(field).to_be_focused()
+    page.keyboard.type("g/n?")
+    expect(field).to_have_value("g/n?")
+    expect(page.locator("#palette")).not_to_be_visible()
+    page.keyboard.press("Escape")
+    expect(field).not_to_be_focused()
+
+
+def test_service_keys_open_and_change_nothing(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    page.goto(SERVICE)
+    expect(page.locator("#act-deploy")).to_be_visible()
+    page.keyboard.press("3")
+    page.wait_for_url("**/events/")
+    expect(page.locator("#act-deploy")).to_be_visible()
+    page.keyboard.press("d")
+    page.wait_for_url("**/deploy/")
+
+
+def test_live_update_keeps_the_focus_on_a_row(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    page.goto(SERVICE)
+    link = page.locator("#service-tasks a.name").nth(2)
+    address = link.get_attribute("href")
+    link.focus()
+    nudge(page, "service-tasks")
+    assert focused(page, "href") == address
+
+
+def test_live_update_keeps_an_open_details_and_a_half_typed_comment(sign_in: OpenAs) -> None:
+    requester = sign_in("alice").page
+    requester.goto("/services/111122223333/us-east-1/prod-core/pricing-api/deploy/")
+    image = requester.locator("fieldset.pick label", has_not_text="running now").nth(3)
+    expect(image).to_be_visible(timeout=20_000)
+    image.click()
+    requester.fill("textarea[name=reason]", "To be read with care")
+    requester.fill("input[name=confirm]", "pricing-api")
+    button = requester.locator("button[value=request]")
+    expect(button).not_to_have_attribute("aria-disabled", "true", timeout=20_000)
+    button.click()
+    requester.wait_for_url("**/changes/*/")
+    page = sign_in("bob").page
+    page.goto(requester.url)
+    page.locator("#plan-passed > summary").click()
+    comment = page.locator("#change input[name=comment]").first
+    comment.press_sequentially("Half of a sent")
+    nudge(page, "change")
+    expect(comment).to_be_focused()
+    expect(comment).to_have_value("Half of a sent")
+    expect(page.locator("#plan-passed")).to_have_attribute("open", "")
+    page.keyboard.type("ence")
+    expect(comment).to_have_value("Half of a sentence")
