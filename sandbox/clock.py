@@ -6,6 +6,16 @@ import heapq
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+# More callbacks than this at one moment come from callbacks that set each other for now, which would never end.
+BUSIEST_MOMENT = 100_000
+# Callbacks that wait; twenty thousand tasks keep some sixty thousand waiting.
+MOST_WAITING = 1_000_000
+LONGEST_ADVANCE = timedelta(days=400)
+
+
+class WorldStuckError(RuntimeError):
+    """The world would work without end or memory would run out."""
+
 
 class Clock:
     """Run callbacks in order of world time; callbacks due at the same moment run in the order they were set."""
@@ -36,14 +46,26 @@ class Clock:
 
     def at(self, moment: datetime, callback: Callable[[], None]) -> datetime:
         """Set a callback; a moment in the past is run at the next advance, without turning the clock back."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise WorldStuckError(f"{MOST_WAITING} callbacks wait at {self.now}; one sets ever more of them")
         self._count += 1
         heapq.heappush(self._waiting, (moment, self._count, callback))
         return moment
 
     def advance_to(self, moment: datetime) -> None:
-        """Move to a moment, running every callback due until then; never moves backwards."""
+        """Move to a moment, running every callback due until then; never moves backwards.
+
+        Raises WorldStuckError rather than run callbacks at one moment for ever.
+        """
+        if moment - self.now > LONGEST_ADVANCE:
+            raise ValueError(f"time moves on by at most {LONGEST_ADVANCE.days} days at once")
+        at_once = 0
         while self._waiting and self._waiting[0][0] <= moment:
             due, _, callback = heapq.heappop(self._waiting)
+            at_once = at_once + 1 if due <= self.now else 0
+            if at_once > BUSIEST_MOMENT:
+                name = getattr(callback, "__qualname__", repr(callback))
+                raise WorldStuckError(f"time stands still at {self.now}: {name} runs over and over")
             self.now = max(self.now, due)
             callback()
         self.now = max(self.now, moment)

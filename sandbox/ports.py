@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+KEPT_LINES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,10 @@ class PlainSurroundings:
     """Surroundings kept in memory: every image exists unless its tag says `-missing`."""
 
     def __init__(self) -> None:
-        self.log_lines: dict[tuple[str, str, str, str], list[tuple[datetime, str]]] = defaultdict(list)
+        # Bounded, so that a world that runs for weeks does not fill memory with request lines.
+        self.log_lines: dict[tuple[str, str, str, str], deque[tuple[datetime, str]]] = defaultdict(
+            lambda: deque(maxlen=KEPT_LINES)
+        )
         self.missing_log_groups: set[str] = set()
         self.missing_secrets: set[str] = set()
 

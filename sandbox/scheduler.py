@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Seconds between a change and the scheduler's look at the service.
 LOOK = (2.0, 6.0)
+SOONEST = timedelta(milliseconds=1)
 STEADY_EVERY = 6 * 3600.0
 CAPACITY_RETRY = 60.0
 REPEAT_NOTICE = timedelta(hours=1)
@@ -33,7 +34,8 @@ def say(world: World, service: Service, message: str) -> None:
 def look_soon(world: World, service: Service, delay: float | None = None) -> None:
     """Set the scheduler's next look, keeping an earlier one; changes in between are handled together."""
     wait = world.rng.uniform(*LOOK) if delay is None else delay
-    moment = world.now + world.clock.span(wait)
+    # Never at this very moment: what is left of a wait may be less than the clock can tell apart.
+    moment = world.now + max(world.clock.span(wait), SOONEST)
     if service.next_look is not None and service.next_look <= moment:
         return
     service.next_look = moment

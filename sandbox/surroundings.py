@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -61,7 +62,10 @@ class MotoSurroundings:
 
         backend = secretsmanager_backends[account_id][region]
         backend.create_secret(name, value, None, None, [], None, None, [], False)
-        return str(backend.secrets[name].arn)
+        # moto ends the ARN in six random letters of its own, and the same seed shall give the same world.
+        secret, suffix = backend.secrets[name], hashlib.sha256(name.encode()).hexdigest()[:6]
+        secret.arn = f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-{suffix}"
+        return str(secret.arn)
 
     def create_parameter(self, account_id: str, region: str, name: str, value: str) -> str:
         """Make an SSM parameter of type SecureString; return its ARN."""
