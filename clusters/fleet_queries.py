@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LAUNCH_WORDS = {"FARGATE": "Fargate", "EC2": "EC2", "EXTERNAL": "External"}
 COUNTED = (Status.FAILED, Status.DEGRADED, Status.DEPLOYING, Status.STEADY, Status.ZERO, Status.UNKNOWN)
 NAMED_IN_ANNOUNCEMENT = 3
+STATUSES = {status.value: status for status in Status}
 CARE = {str(environment): place for place, environment in enumerate(Environment)}
 
 
@@ -86,7 +87,6 @@ class Fleet:
     filters: int
     state: str
     announcement: str
-    digest: str
 
     @property
     def failing(self) -> list[Source]:
@@ -122,7 +122,6 @@ def read_fleet(access: Access, params: QueryDict, now: datetime) -> Fleet:
         filters=filters_on(params),
         state=state_of(access, shown, places, sources),
         announcement=announcement_of(rows),
-        digest=digest_of(groups, tally, sources),
     )
 
 
@@ -147,7 +146,7 @@ def read_rows(
         "pk", "name", "cluster_id", "status", "row_html", "launch_type", "old_at"
     )
     for pk, name, cluster_id, stored, html, launch_type, old_at in columns:
-        place, status = places[cluster_id], Status(stored)
+        place, status = places[cluster_id], STATUSES[stored]
         source = by_place.get((place.account_id, place.region))
         is_old = source is None or source.is_stale or old_at is not None
         if not html:
@@ -284,16 +283,14 @@ def announcement_of(rows: Sequence[Row]) -> str:
     return f"{named}, and {more} more need attention." if more > 0 else f"{named}."
 
 
-def digest_of(groups: Iterable[Group], tally: Iterable[Count], sources: Iterable[Source]) -> str:
+def digest_of(fleet: Fleet) -> str:
     """Return a fingerprint of what is shown, ages apart: they are kept current in the browser."""
     digest = hashlib.blake2b(digest_size=12)
-    for group in groups:
-        digest.update(group.key.encode())
-        digest.update(group.note.encode())
-        for row in group.rows:
-            digest.update(row.html.encode())
-    digest.update(repr(list(tally)).encode())
-    for source in sources:
+    for group in fleet.groups:
+        digest.update(repr((group.key, group.note)).encode())
+        digest.update("".join([row.html for row in group.rows]).encode())
+    digest.update(repr(fleet.tally).encode())
+    for source in fleet.sources:
         digest.update(repr((source.pk, source.is_stale, source.error_code, source.failing_since)).encode())
     return digest.hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -46,10 +47,15 @@ def render_page(
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Give every template the release that it belongs to, so that a cached asset never outlives a deploy."""
+    return {"release": release(), "is_local": settings.LOCAL}
+
+
+@cache
+def release() -> str:
+    """Return the installed release, found once: looking it up reads the package's files."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        release = version("ecsconsole")
+        return version("ecsconsole")
     except PackageNotFoundError:
-        release = "source"
-    return {"release": release, "is_local": settings.LOCAL}
+        return "source"

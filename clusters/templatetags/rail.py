@@ -15,6 +15,9 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def data_sources(context: Mapping[str, Any]) -> list[Source]:
-    """Return the account and region pairs that this person may see, oldest data first."""
+    """Return the account and region pairs that this person may see, oldest data first; once a page has read them, its own."""
+    known: list[Source] | None = context.get("known_sources")
+    if known is not None:
+        return known
     access = getattr(context.get("request"), "access", None)
     return sources_of(access, timezone.now()) if access is not None else []
