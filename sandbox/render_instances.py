@@ -19,7 +19,7 @@ def container_instance(owner: Cluster, item: ContainerInstance) -> Document:
         "registeredResources": _resources(item.cpu, item.memory),
         "remainingResources": _resources(free_cpu, free_memory),
         "status": item.status,
-        "agentConnected": True,
+        "agentConnected": item.connected,
         "runningTasksCount": sum(task.is_running for task in tasks),
         "pendingTasksCount": sum(task.is_pending for task in tasks),
         "attributes": item.attributes,

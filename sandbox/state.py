@@ -291,6 +291,20 @@ class ContainerInstance:
     status: str = "ACTIVE"
     version: int = 1
     zone: str = ""
+    # Whether the agent answers; nothing is placed where it does not.
+    connected: bool = True
+
+
+@dataclass(slots=True)
+class CapacityProvider:
+    """A capacity provider of an Auto Scaling group."""
+
+    name: str
+    arn: str
+    group: Document
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "ACTIVE"
+    update_status: str = "CREATE_COMPLETE"
 
 
 @dataclass(slots=True)
@@ -324,6 +338,7 @@ class Region:
     last_revision: dict[str, int] = field(default_factory=dict)
     tokens: dict[tuple[str, str], tuple[str, Document]] = field(default_factory=dict)
     account_settings: dict[tuple[str, str], str] = field(default_factory=dict)
+    capacity_providers: dict[str, CapacityProvider] = field(default_factory=dict)
     addresses: int = 0
 
     @property

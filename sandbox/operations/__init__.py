@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.operations import (
     account_settings,
+    attributes,
     capacity_providers,
     clusters,
     container_instances,
@@ -19,6 +20,7 @@ from sandbox.operations.registry import Context, handler_of, implemented
 __all__ = [
     "Context",
     "account_settings",
+    "attributes",
     "capacity_providers",
     "clusters",
     "container_instances",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox import render
 from sandbox.names import RESOURCE_NAME, arn, last_part
+from sandbox.operations.capacity_providers import FARGATE
 from sandbox.operations.registry import Context, failure, operation, read_tags
 from sandbox.paging import check_batch, page
 from sandbox.ports import ApiError
@@ -19,6 +20,7 @@ def create_cluster(context: Context, params: Document) -> Document:
     if not RESOURCE_NAME.match(name):
         raise ApiError("InvalidParameterException", "Invalid identifier: Identifier is for cluster name.")
     region = context.region
+    _check_providers(context, params.get("capacityProviders") or [])
     known = region.clusters.get(name)
     if known and known.status == "ACTIVE":
         return {"cluster": render.cluster(known, ALL_PARTS)}
@@ -36,6 +38,16 @@ def create_cluster(context: Context, params: Document) -> Document:
     )
     region.clusters[name] = item
     return {"cluster": render.cluster(item, ALL_PARTS)}
+
+
+def _check_providers(context: Context, names: list[str]) -> None:
+    for name in names:
+        if last_part(name) not in (*FARGATE, *context.region.capacity_providers):
+            raise ApiError(
+                "InvalidParameterException",
+                f"The specified capacity provider '{name}' is not in an ACTIVE state. Specify a valid capacity"
+                " provider and try again.",
+            )
 
 
 def _insights(context: Context) -> str:
@@ -98,6 +110,7 @@ def put_cluster_capacity_providers(context: Context, params: Document) -> Docume
     """Set the capacity providers and the default strategy of a cluster."""
     item = context.cluster(params["cluster"])
     providers = params["capacityProviders"]
+    _check_providers(context, providers)
     for step in params["defaultCapacityProviderStrategy"]:
         if step["capacityProvider"] not in providers:
             raise ApiError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from sandbox import announce, lifecycle, scheduler
+from sandbox.instance_query import compile_query
 from sandbox.names import arn, last_part
 from sandbox.operations.registry import Context, failure, operation
 from sandbox.paging import check_batch, page
@@ -72,13 +73,15 @@ def _wake_services(context: Context, cluster: Cluster) -> None:
 def list_container_instances(context: Context, params: Document) -> Document:
     """List ARNs of container instances, a page of 100 at most."""
     cluster = context.cluster(params.get("cluster"))
-    if params.get("filter"):
-        raise ApiError(
-            "InvalidParameterException", "Cluster query filters are not implemented in this sandbox."
-        )
     status = params.get("status")
-    arns = [item.arn for item in cluster.instances.values() if status in (None, item.status)]
-    chosen, token = page(arns, params, "containerInstances", salt=f"{cluster.name}{status}")
+    query = params.get("filter")
+    means = compile_query(query) if query else lambda *_: True
+    arns = [
+        item.arn
+        for item in cluster.instances.values()
+        if status in (None, item.status) and means(cluster, item)
+    ]
+    chosen, token = page(arns, params, "containerInstances", salt=f"{cluster.name}{status}{query}")
     return {"containerInstanceArns": chosen, **token}
 
 
