@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from ecsconsole.children import free_port
 from tests.chromium import installed
@@ -127,6 +127,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    # Room for a busy machine; nothing is asserted about speed here.
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=installed(), args=ARGUMENTS)
         yield chromium
@@ -170,7 +172,7 @@ def watched(browser: Browser, demo: Demo) -> Iterator[Callable[..., Watched]]:
     def open_page(**options: object) -> Watched:
         context = browser.new_context(base_url=demo.url, **options)  # type: ignore[arg-type]
         context.add_init_script(CSP_LISTENER)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         page = context.new_page()
         found = Watched(page)
         page.on("console", found.note_console)

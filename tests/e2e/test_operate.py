@@ -173,7 +173,6 @@ def test_live_logs_of_a_service(sign_in: OpenAs) -> None:
     lines = page.locator("#log-lines > li")
     expect(lines.first).to_be_visible(timeout=30_000)
     before = lines.count()
-    expect.set_options(timeout=30_000)
     page.wait_for_function(
         "n => document.querySelectorAll('#log-lines > li').length > n", arg=before, timeout=60_000
     )
