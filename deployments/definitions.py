@@ -10,6 +10,11 @@ from clusters.models import Service, TaskDefinition
 from clusters.queries import scope_of
 
 
+def is_still_active(service: Service, arn: str) -> bool:
+    """Ask ECS whether a task definition can be deployed: one that was ACTIVE when it was read may not be any more."""
+    return bool(ecs.describe_task_definition(scope_of(service), arn).get("status") == "ACTIVE")
+
+
 def masked_definition(service: Service, arn: str) -> dict[str, Any]:
     """Return a task definition with its values masked and its tags in it; one call to AWS if it was never read."""
     row = TaskDefinition.objects.filter(arn=arn).first()

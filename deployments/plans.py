@@ -103,7 +103,7 @@ class Plan:
 
 
 def make_plan(service: Service, kind: str, spec: Mapping[str, Any], *, access: Access, now: datetime) -> Plan:
-    """Plan a change from the inventory; raises `InvalidSpec`. Only images are looked up in AWS, under a timeout."""
+    """Plan a change from the inventory; raises `InvalidSpec`. Images and the way back are looked up in AWS."""
     from deployments.approvals import requirement
     from deployments.preflight import common_checks
     from deployments.verbs import verb_for

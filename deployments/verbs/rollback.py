@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from aws.errors import AwsError
 from clusters.diff import diff_definitions
 from clusters.models import Service, ServiceDeployment
 from clusters.service_view import primary_of
 from deployments import attempts, observe
-from deployments.definitions import masked_definition
+from deployments.definitions import is_still_active, masked_definition
 from deployments.errors import InvalidSpec
 from deployments.fingerprint import Base, service_base
 from deployments.models import Change
@@ -94,11 +95,8 @@ class Rollback:
             checks.append(
                 Check("nothing-changes", "Nothing changes", "refuse", f"PRIMARY runs {name} already.")
             )
-        status = masked_definition(service, target.task_definition_arn).get("status", "")
-        if status != "ACTIVE":
-            text = f"{name} is {status or 'unknown to ECS'}: ECS deploys ACTIVE task definitions only."
-            checks.append(Check("target-active", "Task definition", "refuse", text))
-        return checks or [Check("target-succeeded", "Target", "ok", f"{name} is ACTIVE and was SUCCESSFUL.")]
+        checks.append(active_check(service, target.task_definition_arn))
+        return checks
 
     def step(self, run: Run) -> Next:
         if run.change.spec.get("in_flight"):
@@ -141,6 +139,23 @@ class Rollback:
         standing = {"status": status, "waiting_for": waiting}
         wake_in = Next().wake_in if run.may_act else RARELY
         return Next(step=rollout.WATCH, progress={"rollout": standing}, wake_in=wake_in)
+
+
+def active_check(service: Service, arn: str) -> Check:
+    """Check that ECS still deploys a task definition; INACTIVE is for good, so only what was ACTIVE is asked about."""
+    name = observe.short(arn)
+    status = masked_definition(service, arn).get("status", "")
+    try:
+        if status == "ACTIVE" and not is_still_active(service, arn):
+            status = "INACTIVE"
+    except AwsError as error:
+        # A rollback is the way out of trouble, and this may be the trouble: ECS has the last word anyway.
+        text = f"{name} was ACTIVE when it was read; whether it still is cannot be checked: {error}"
+        return Check("target-active", "Task definition", "warn", text)
+    if status != "ACTIVE":
+        text = f"{name} is {status or 'unknown to ECS'}: ECS deploys ACTIVE task definitions only."
+        return Check("target-active", "Task definition", "refuse", text)
+    return Check("target-active", "Task definition", "ok", f"{name} is ACTIVE.")
 
 
 def in_flight_check(service: Service) -> Check:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -198,6 +199,31 @@ def test_what_vanishes_is_marked_gone_and_kept(world: World) -> None:
     world.call("DeleteCluster", cluster="core")
     world.poll(walk=True)
     assert Cluster.objects.get().gone_at is not None
+
+
+def test_new_services_and_clusters_appear_within_a_minute_and_without_a_walk(world: World) -> None:
+    def pass_time() -> None:
+        """Put the last reads forty seconds further back."""
+        back = timedelta(seconds=40)
+        PollTarget.objects.update(
+            next_full_at=F("next_full_at") - back, attempted_at=F("attempted_at") - back
+        )
+
+    world.poll()
+    world.add_service("core", "added", world.register("added"))
+    world.add_cluster("new")
+    world.add_service("new", "first", world.register("first"))
+    world.server.calls.reset()
+    world.poll()
+    assert world.count("ListClusters", "ListServices") == 0, "nobody looks in every round"
+    pass_time()
+    world.poll()
+    assert set(Service.objects.values_list("name", flat=True)) == {"web", "added", "first"}
+    world.server.calls.reset()
+    pass_time()
+    world.poll()
+    assert world.count("ListClusters", "DescribeClusters") == 2
+    assert world.count("ListServices") == 0, "the counts agree again"
 
 
 def test_an_older_observation_is_ignored(world: World) -> None:

@@ -10,8 +10,8 @@ from django.test import RequestFactory
 from access.decisions import PermissionMissing
 from access.queries import access_for
 from audit.models import AuditEntry
-from aws import ecr
-from aws.errors import AwsAccessDenied
+from aws import ecr, ecs
+from aws.errors import AwsAccessDenied, AwsThrottled
 from deployments import actions
 from deployments.errors import (
     AnotherChangeActive,
@@ -128,6 +128,33 @@ def test_rollback_to_an_inactive_definition_is_refused_with_the_reason(dev_rig: 
     target = dev_rig.service.service_deployments.get(task_definition_arn=first)
     with pytest.raises(ChangeRefused, match="checkout-api:1 is INACTIVE"):
         dev_rig.ask("rollback", {"service_deployment_id": target.pk})
+
+
+def test_rollback_to_a_definition_that_became_inactive_since_it_was_read_is_refused(dev_rig: Rig) -> None:
+    first = dev_rig.facts()["taskDefinition"]
+    dev_rig.until(dev_rig.deploy("v2"), step=15)
+    dev_rig.sync()
+    target = dev_rig.service.service_deployments.get(task_definition_arn=first)
+    assert levels(dev_rig.plan("rollback", {"service_deployment_id": target.pk}))["target-active"] == "ok"
+    dev_rig.call("DeregisterTaskDefinition", taskDefinition=first)
+    assert levels(dev_rig.plan("rollback", {"service_deployment_id": target.pk}))["target-active"] == "refuse"
+
+
+def test_rollback_is_not_refused_because_aws_cannot_be_asked(
+    dev_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = dev_rig.facts()["taskDefinition"]
+    dev_rig.until(dev_rig.deploy("v2"), step=15)
+    dev_rig.sync()
+    target = dev_rig.service.service_deployments.get(task_definition_arn=first)
+
+    def throttled(scope: object, arn: str) -> None:
+        raise AwsThrottled("Rate exceeded", action="ecs:DescribeTaskDefinition", code="ThrottlingException")
+
+    monkeypatch.setattr(ecs, "describe_task_definition", throttled)
+    plan = dev_rig.plan("rollback", {"service_deployment_id": target.pk})
+    assert levels(plan)["target-active"] == "warn"
+    assert not plan.refused
 
 
 @pytest.mark.parametrize("status", ["ROLLBACK_SUCCESSFUL", "STOPPED", "IN_PROGRESS"])
