@@ -22,7 +22,16 @@ SECRET_FORM = re.compile(
     r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
     r"|\bsk_(live|test)_[A-Za-z0-9]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
 )
-ASSIGNMENT = re.compile(r"(?P<name>[\w.-]+)(?P<sign>[=:]\s*)(?P<value>[^\s'\"]+)")
+# NAME=value, "name": "value", Authorization: Bearer value; a value in quotes may hold blanks.
+ASSIGNMENT = re.compile(
+    r"(?P<name>[\w.-]+)(?P<sign>['\"]?[=:]\s*(?:(?i:bearer|basic|token)\s+)?)"
+    r"(?P<value>\"[^\"]*\"|'[^']*'|[^\s'\"]+)"
+)
+SCHEME = re.compile(r"(?P<sign>\b(?i:bearer|basic)\s+)(?P<value>[\w.~+/-]{8,}=*)")
+# --password value within one word, as in sh -c.
+INLINE_OPTION = re.compile(
+    r"(?<!\S)(?P<name>--?[\w.-]+)(?P<sign>\s+)(?P<value>\"[^\"]*\"|'[^']*'|[^\s'\"-]\S*)"
+)
 OPTION = re.compile(r"--?[\w.-]+")
 NAMED_VALUES = frozenset({"options", "dockerLabels", "driverOpts", "labels"})
 COMMANDS = frozenset({"command", "entryPoint"})
@@ -86,14 +95,17 @@ def mask_named(name: str, value: str) -> str:
 def mask_text(text: str) -> str:
     """Hide passwords in addresses, assignments to secret names, and tokens that show by their form."""
     text = IN_ADDRESS.sub(lambda match: f"{match[1]}:{hidden(match[2])}@", text)
-    text = ASSIGNMENT.sub(mask_assignment, text)
+    text = INLINE_OPTION.sub(mask_assignment, ASSIGNMENT.sub(mask_assignment, text))
+    text = SCHEME.sub(lambda match: f"{match['sign']}{hidden(match['value'])}", text)
     return SECRET_FORM.sub(lambda match: hidden(match[0]), text)
 
 
 def mask_assignment(match: re.Match[str]) -> str:
     if not SECRET_NAME.search(match["name"]):
         return match[0]
-    return f"{match['name']}{match['sign']}{hidden(match['value'])}"
+    value = match["value"]
+    quote = value[0] if value[0] in "'\"" else ""
+    return f"{match['name']}{match['sign']}{quote}{hidden(value.strip(quote) if quote else value)}{quote}"
 
 
 def mask_words(words: list[str]) -> list[str]:

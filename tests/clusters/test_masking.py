@@ -85,3 +85,30 @@ def test_noise_does_not_change_the_hash_and_a_hidden_value_does() -> None:
     service = {"serviceArn": "s", "desiredCount": 2, "events": []}
     assert state_hash("service", service) == state_hash("service", {**service, "events": [{"id": "1"}]})
     assert state_hash("service", service) == state_hash("service", dict(reversed(service.items())))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "curl -H 'Authorization: Bearer CANARY12345' http://localhost",
+        'PASSWORD="CANARY 12345" exec app',
+        "export TOKEN='CANARY12345'; exec app",
+        '{"api_key": "CANARY12345"}',
+        "mysql --password CANARY12345 -h db",
+        "wget --header 'X: Basic CANARY12345'",
+    ],
+)
+def test_secrets_within_a_line_of_shell_are_hidden(text: str) -> None:
+    definition = {
+        "containerDefinitions": [{"command": ["sh", "-c", text], "healthCheck": {"command": [text]}}]
+    }
+    masked = mask_definition(definition)
+    assert "CANARY" not in str(masked)
+    assert "12345" not in str(masked)
+    assert mask_definition(masked) == masked, "masking twice changes nothing"
+
+
+def test_words_that_tell_no_secret_stay_readable() -> None:
+    text = "gunicorn --bind 0.0.0.0:8080 --workers 4 app:main && curl -f http://localhost/health || exit 1"
+    definition = {"containerDefinitions": [{"command": ["sh", "-c", text]}]}
+    assert mask_definition(definition) == definition
