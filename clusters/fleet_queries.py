@@ -146,7 +146,10 @@ def read_rows(
         "pk", "name", "cluster_id", "status", "row_html", "launch_type", "old_at"
     )
     for pk, name, cluster_id, stored, html, launch_type, old_at in columns:
-        place, status = places[cluster_id], STATUSES[stored]
+        place, status = places.get(cluster_id), STATUSES[stored]
+        if place is None:
+            # A poll stored this cluster between the two queries; the nudge that it sent shows it.
+            continue
         source = by_place.get((place.account_id, place.region))
         is_old = source is None or source.is_stale or old_at is not None
         if not html:

@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from clusters import fleet_queries
 from clusters.models import PollTarget, Service
 from clusters.rendering import draw_row
 from tests.builders import bind, make_account, make_cluster, make_person, make_service, make_target
@@ -277,3 +278,19 @@ def test_rail_fragment_keeps_the_place_of_its_page(as_: Any, fleet: dict[str, Se
     html = as_("alice").get("/rail/?at=/changes/", **HTMX).content.decode()
     assert re.search(r'href="/changes/" aria-current="page"', html)
     assert "prod us-east-1" in html
+
+
+def test_a_cluster_that_is_stored_while_the_page_is_read_does_no_harm(
+    as_: Any, fleet: dict[str, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_sources = fleet_queries.sources_of
+
+    def poll_meanwhile(*args: Any) -> Any:
+        make_service("just-now", make_cluster("new-cluster"))
+        return read_sources(*args)
+
+    client = as_("alice")
+    monkeypatch.setattr(fleet_queries, "sources_of", poll_meanwhile)
+    assert "just-now" not in names(page(client))
+    monkeypatch.setattr(fleet_queries, "sources_of", read_sources)
+    assert "just-now" in names(page(client))
