@@ -21,6 +21,8 @@ logger = structlog.get_logger(__name__)
 
 # Longer than this in a queue for a token means that something is wrong; the caller says so instead of hanging.
 LONGEST_WAIT = 8.0
+# The code of a call that was not made.
+OWN_BUDGET = "OwnBudget"
 # A rounding error must not be waited for: the wait would be too short to move a clock.
 TOLERANCE = 1e-6
 # How long Redis is left alone after it failed.
@@ -100,7 +102,7 @@ class Budget:
                     f"The console's own share of the request budget ({self.share:.0%} of {limit.group}) is used up, "
                     "so the call was not made",
                     action=action,
-                    code="OwnBudget",
+                    code=OWN_BUDGET,
                 )
             self._sleep(wait)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextvars
+import random
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from aws import budget
-from aws.errors import AwsCredentials, AwsError, AwsThrottled
+from aws.errors import AwsCredentials, AwsError, AwsExpired, AwsThrottled, AwsUnreachable
 from aws.mapping import map_error
 from aws.scope import Scope
 from aws.sessions import Identity, reader, sessions
@@ -23,6 +25,10 @@ PARALLEL = 8
 _pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="aws")
 FAILURES = (BotoCoreError, ClientError, ResponseParserError, OSError, ValueError)
 
+# A read is tried this often; the poll that needs it comes again by itself.
+ATTEMPTS = 3
+PASSING = (AwsThrottled, AwsUnreachable, AwsExpired)
+
 
 def pascal(operation: str) -> str:
     """Return AWS's name of an operation: describe_services is DescribeServices."""
@@ -30,7 +36,17 @@ def pascal(operation: str) -> str:
 
 
 def read(scope: Scope, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
-    """Make one reading call as the scope's reader."""
+    """Make one reading call as the scope's reader, again after an error that passes by itself.
+
+    Each attempt takes a token of its own, because AWS counts each: so the SDK is not left to repeat it.
+    """
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return call(reader(scope), scope, service, operation, params)
+        except PASSING as error:
+            if error.code == budget.OWN_BUDGET:
+                raise
+        sleep(random.uniform(0, 2 ** (attempt - 1)))
     return call(reader(scope), scope, service, operation, params)
 
 
@@ -49,6 +65,10 @@ def call(
     try:
         client = sessions.client(identity, service, scope.region, is_write=is_write)
         answer: dict[str, Any] = getattr(client, operation)(**params)
+    except AwsError as error:
+        # Credentials could not be fetched, so the call itself was not made.
+        after(error, identity, scope)
+        raise
     except FAILURES as error:
         raise after(map_error(error, action, is_mutation=is_write), identity, scope) from error
     return answer

@@ -48,6 +48,12 @@ class AwsCredentials(AwsError):
     hint = "Check the console's own credentials, the role's ARN, its trust policy and the ExternalId."
 
 
+class AwsExpired(AwsCredentials):
+    """The credentials were good and their time is over; the next call fetches fresh ones."""
+
+    hint = "Nothing to do: the console fetches fresh credentials. If it stays, check the console's own credentials."
+
+
 class AwsUnreachable(AwsError):
     """The endpoint did not answer, or answered that it is broken."""
 

@@ -9,6 +9,7 @@ from aws.errors import (
     AwsConflict,
     AwsCredentials,
     AwsError,
+    AwsExpired,
     AwsNotFound,
     AwsOutcomeUnknown,
     AwsRefused,
@@ -28,10 +29,9 @@ THROTTLED = frozenset(
     }
 )
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 CREDENTIALS = frozenset(
     {
-        "ExpiredToken",
-        "ExpiredTokenException",
         "UnrecognizedClientException",
         "InvalidClientTokenId",
         "InvalidSignatureException",
@@ -91,15 +91,17 @@ def map_answer(error: boto.ClientError, action: str, *, is_mutation: bool) -> Aw
     status = int(metadata.get("HTTPStatusCode") or 0)
     # Credentials are fetched inside any call, so AssumeRole's refusal surfaces as that call's.
     if error.operation_name == "AssumeRole":
-        return assume_role_error(code, message, request_id)
+        return assume_role_error(code, message, request_id, status)
     kind = kind_of(code, status, is_mutation=is_mutation)
     hint = f"Allow {action} in the policy of the console's role." if kind is AwsAccessDenied else ""
     return kind(message, action=action, code=code, request_id=request_id, hint=hint)
 
 
-def assume_role_error(code: str, message: str, request_id: str) -> AwsError:
+def assume_role_error(code: str, message: str, request_id: str, status: int) -> AwsError:
     """Return our error for a role that could not be assumed; the call behind it was never made."""
-    kind: type[AwsError] = AwsThrottled if code in THROTTLED else AwsCredentials
+    # What passes by itself is told apart from what a person has to put right.
+    found = kind_of(code, status, is_mutation=False)
+    kind = found if issubclass(found, (AwsThrottled, AwsExpired, AwsUnreachable)) else AwsCredentials
     hint = ""
     if code in DENIED:
         hint = "Let the role's trust policy name the console's principal, its ExternalId and sts:SetSourceIdentity."
@@ -112,6 +114,8 @@ def kind_of(code: str, status: int, *, is_mutation: bool) -> type[AwsError]:
         return AwsThrottled
     if code in DENIED:
         return AwsAccessDenied
+    if code in EXPIRED:
+        return AwsExpired
     if code in CREDENTIALS:
         return AwsCredentials
     if code in CONFLICTS:

@@ -16,8 +16,10 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 
+from aws.mapping import map_error
 from aws.parsing import FastParserFactory
 from aws.scope import Scope
 
@@ -31,8 +33,8 @@ SESSION_SECONDS = 3600
 READS = Config(
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,
-    # Attempts are bounded because a poll comes again by itself.
-    retries={"mode": "standard", "total_max_attempts": 3},
+    # aws.calls repeats reads, because each attempt needs a token of the budget.
+    retries={"mode": "standard", "total_max_attempts": 1},
     max_pool_connections=32,
     user_agent_extra="ecsconsole",
 )
@@ -132,7 +134,10 @@ class Sessions:
         return boto3.Session(botocore_session=core, region_name=region or None)
 
     def _assume(self, identity: Identity, region: str) -> dict[str, str]:
-        """Fetch credentials of a role with the console's own; runs inside botocore, which maps nothing."""
+        """Fetch credentials of a role with the console's own; runs inside botocore, which lets our errors through.
+
+        They are mapped here, because the call behind them was never made, whatever became of this one.
+        """
         asked = {
             "RoleArn": identity.role_arn,
             "RoleSessionName": identity.session_name,
@@ -142,7 +147,11 @@ class Sessions:
             asked["ExternalId"] = identity.external_id
         if identity.source_identity:
             asked["SourceIdentity"] = identity.source_identity
-        found = self.client(Identity(), "sts", region).assume_role(**asked)["Credentials"]
+        client = self.client(Identity(), "sts", region)
+        try:
+            found = client.assume_role(**asked)["Credentials"]
+        except (BotoCoreError, ClientError) as error:
+            raise map_error(error, "sts:AssumeRole") from error
         return {
             "access_key": found["AccessKeyId"],
             "secret_key": found["SecretAccessKey"],

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from audit.actions import record
-from aws.errors import AwsError, AwsOutcomeUnknown, AwsThrottled, AwsUnreachable
+from aws.errors import AwsError, AwsExpired, AwsOutcomeUnknown, AwsThrottled, AwsUnreachable
 from deployments.errors import LostRace
 from deployments.machine import SYSTEM
 from deployments.models import Attempt, Change
@@ -24,7 +24,7 @@ LOOK_FOR = timedelta(seconds=30)
 NOT_APPLIED = "NotApplied"
 UNSETTLED = (Attempt.Outcome.OPEN, Attempt.Outcome.UNKNOWN)
 # Refused before anything happened, and likely to be accepted later.
-PASSING = (AwsThrottled, AwsUnreachable)
+PASSING = (AwsThrottled, AwsUnreachable, AwsExpired)
 
 
 @dataclass(frozen=True, slots=True)

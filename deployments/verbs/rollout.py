@@ -98,8 +98,15 @@ def undo(run: Run, call: Call | None) -> Next:
     entry = observe.find_entry(run)
     if entry.get("status") in observe.IN_FLIGHT and entry.get("status") not in observe.ROLLING_BACK:
         stopped = attempts.once(run, stop_call(run, entry["serviceDeploymentArn"]))
-        return stopped if isinstance(stopped, Next) else Next(step=STOP)
+        return not_stopped(stopped) if isinstance(stopped, Next) else Next(step=STOP)
     return too_late(run) or watch(run)
+
+
+def not_stopped(answer: Next) -> Next:
+    """Return the answer of a stop that has not come about: refused, it leaves a rollout that goes on in ECS."""
+    if answer.to != State.FAILED:
+        return answer
+    return Next(State.NEEDS_ATTENTION, f"{answer.note} ECS goes on with the deployment.", wake_in=0)
 
 
 def settle_update(run: Run, call: Call, update: Attempt) -> Next | None:

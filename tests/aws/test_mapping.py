@@ -8,6 +8,7 @@ from aws.errors import (
     AwsConflict,
     AwsCredentials,
     AwsError,
+    AwsExpired,
     AwsNotFound,
     AwsOutcomeUnknown,
     AwsRefused,
@@ -30,7 +31,7 @@ def answered(code: str, status: int = 400, operation: str = "UpdateService") -> 
     [
         ("ThrottlingException", AwsThrottled),
         ("AccessDeniedException", AwsAccessDenied),
-        ("ExpiredTokenException", AwsCredentials),
+        ("ExpiredTokenException", AwsExpired),
         ("UnrecognizedClientException", AwsCredentials),
         ("ServiceNotFoundException", AwsNotFound),
         ("ServiceNotActiveException", AwsNotFound),
