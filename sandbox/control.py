@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from sandbox import troubles
 from sandbox.around.series import minute_of
 from sandbox.history import service_of
 from sandbox.messages import Answer, Request, dump_json
+from sandbox.names import last_part
 from sandbox.ports import ApiError
 
 if TYPE_CHECKING:
@@ -131,6 +133,51 @@ def _capacity(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[st
     return {"account": place[0], "region": place[1], "available": bool(body["available"])}
 
 
+def _zone(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    account, region, zone = str(body["account"]), str(body["region"]), str(body["zone"])
+    with server.world.lock:
+        if body["available"]:
+            troubles.regain_zone(server.world, account, region, zone)
+            return {"zone": zone, "available": True}
+        return {
+            "zone": zone,
+            "available": False,
+            "stopped": troubles.lose_zone(server.world, account, region, zone),
+        }
+
+
+def _addresses(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    subnet, full = str(body["subnet"]), server.world.troubles.full_subnets
+    with server.world.lock:
+        (full.discard if body["available"] else full.add)(subnet)
+    return {"subnet": subnet, "available": bool(body["available"])}
+
+
+def _quota(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    place, limit = (str(body["account"]), str(body["region"])), body["vcpus"]
+    with server.world.lock:
+        server.world.troubles.vcpu_limits.pop(place, None)
+        if limit is not None:
+            server.world.troubles.vcpu_limits[place] = float(limit)
+        troubles.wake(server.world, *place)
+    return {"account": place[0], "region": place[1], "vcpus": limit}
+
+
+def _instance(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
+    world, state = server.world, str(body["state"])
+    if state not in ("terminated", "disconnected", "connected"):
+        raise ValueError("state is one of terminated, disconnected, connected")
+    with world.lock:
+        region = world.region(str(body["account"]), str(body["region"]))
+        cluster = region.clusters[str(body["cluster"])]
+        instance = cluster.instances[last_part(str(body["instance"]))]
+        if state == "terminated":
+            stopped = troubles.terminate(world, cluster, instance)
+            return {"instance": instance.arn, "state": state, "stopped": stopped}
+        instance.connected = state == "connected"
+    return {"instance": instance.arn, "state": state}
+
+
 def _load(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
     factor = float(body["factor"])
     if not 0 <= factor <= 1000:
@@ -178,6 +225,10 @@ _ENDPOINTS: dict[tuple[str, str], _Endpoint] = {
     ("DELETE", "faults"): _remove_faults,
     ("POST", "throttle"): _throttle,
     ("POST", "capacity"): _capacity,
+    ("POST", "zone"): _zone,
+    ("POST", "addresses"): _addresses,
+    ("POST", "quota"): _quota,
+    ("POST", "instance"): _instance,
     ("POST", "load"): _load,
     ("POST", "read-lag"): _read_lag,
     ("POST", "stop-task"): _stop_task,

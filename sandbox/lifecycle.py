@@ -55,6 +55,10 @@ def _enter(world: World, task: Task, status: str) -> None:
 
 
 def _provisioned(world: World, task: Task) -> None:
+    if task.subnet in world.troubles.full_subnets:
+        task.attachment_status = "DELETED"
+        fail_to_start(world, task, wording.no_addresses(task.subnet))
+        return
     attach(world, task)
     _enter(world, task, "PENDING")
     problem = _initialisation_problem(world, task)

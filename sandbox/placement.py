@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from sandbox.instance_query import compile_query
 from sandbox.names import arn
 from sandbox.state import (
     Cluster,
@@ -28,6 +29,7 @@ TASK_CONFIG = (
     "networkConfiguration",
     "capacityProviderStrategy",
     "enableExecuteCommand",
+    "placementConstraints",
 )
 
 
@@ -78,6 +80,12 @@ def _plan_interface(world: World, region: Region, task: Task) -> None:
     network = (task.config.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
     subnets = network.get("subnets") or ["subnet-00000000"]
     region.addresses += 1
+    lost = world.troubles.lost_zones
+    for _ in subnets:
+        index = region.addresses % len(subnets)
+        if (region.account_id, region.name, region.name + "abc"[index % 3]) not in lost:
+            break
+        region.addresses += 1
     index = region.addresses % len(subnets)
     task.subnet = subnets[index]
     task.zone = region.name + "abc"[index % 3]
@@ -111,16 +119,68 @@ def choose_instance(task: Task) -> ContainerInstance | None:
 
     A daemon's task only goes where none of its service is.
     """
-    cpu, memory = needs(task.definition)
     taken = _daemon_instances(task.service)
-    fitting: list[tuple[int, str, ContainerInstance]] = []
-    for instance in task.cluster.instances.values():
-        if instance.status != "ACTIVE" or instance.id in taken:
-            continue
-        free_cpu, free_memory = free_resources(task.cluster, instance)
-        if free_cpu >= cpu and free_memory >= memory:
-            fitting.append((-free_cpu, instance.id, instance))
+    fitting = [
+        (-free_resources(task.cluster, instance)[0], instance.id, instance)
+        for instance in task.cluster.instances.values()
+        if instance.id not in taken and not misfit(task, instance)
+    ]
     return min(fitting, key=lambda item: item[:2])[2] if fitting else None
+
+
+def misfit(task: Task, instance: ContainerInstance) -> str:
+    """Return what keeps a task from an instance, as `failures` of RunTask say it; empty when it fits."""
+    if instance.status != "ACTIVE" or not instance.connected:
+        return "AGENT"
+    cluster = task.cluster
+    for constraint in _constraints(task):
+        if constraint["type"] == "distinctInstance":
+            if any(
+                one.instance is instance and one.group == task.group and one.wanted for one in _others(task)
+            ):
+                return "DistinctInstance placement constraint unsatisfied."
+        elif not compile_query(constraint.get("expression") or "")(cluster, instance):
+            return "MemberOf placement constraint unsatisfied."
+    cpu, memory = needs(task.definition)
+    free_cpu, free_memory = free_resources(cluster, instance)
+    if free_cpu < cpu:
+        return "RESOURCE:CPU"
+    if free_memory < memory:
+        return "RESOURCE:MEMORY"
+    ports = host_ports(task.definition)
+    if ports and any(
+        one.instance is instance and ports & host_ports(one.definition) for one in _others(task)
+    ):
+        return "RESOURCE:PORTS"
+    return ""
+
+
+def _others(task: Task) -> list[Task]:
+    return [one for one in task.cluster.tasks.values() if one is not task and one.last_status != "STOPPED"]
+
+
+def _constraints(task: Task) -> list[Document]:
+    own: list[Document] = task.definition.content.get("placementConstraints") or []
+    return [*own, *(task.config.get("placementConstraints") or [])]
+
+
+def host_ports(definition: TaskDefinition) -> set[int]:
+    """Return the ports of the host that a task takes for itself."""
+    mappings = [one for item in definition.containers for one in item.get("portMappings") or []]
+    host = definition.content.get("networkMode") == "host"
+    return {
+        port for one in mappings if (port := one.get("hostPort") or (one["containerPort"] if host else 0))
+    }
+
+
+def closest(task: Task) -> tuple[ContainerInstance, str] | None:
+    """Return the instance that comes nearest to fitting and what it lacks, None in an empty cluster."""
+    taken = _daemon_instances(task.service)
+    instances = [item for item in task.cluster.instances.values() if item.id not in taken]
+    if not instances:
+        return None
+    nearest = max(instances, key=lambda item: (item.connected, free_resources(task.cluster, item), item.id))
+    return nearest, misfit(task, nearest)
 
 
 def _daemon_instances(service: Service | None) -> set[str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox import announce, lifecycle, rollout, stages, targets, wording
-from sandbox.placement import choose_instance, launch_type, make_task, on_fargate
+from sandbox import announce, lifecycle, rollout, stages, targets, troubles, wording
+from sandbox.placement import choose_instance, closest, launch_type, make_task, needs, on_fargate
 from sandbox.state import Deployment, Document, Service, ServiceEvent, Task
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _start_tasks(world: World, service: Service, deployment: Deployment, number:
             break
         task = start_task(world, service, deployment)
         if task is None:
-            _note_capacity(world, service, wording.no_instance(service.name))
+            _note_capacity(world, service, _no_instance(world, service, deployment))
             look_soon(world, service, CAPACITY_RETRY)
             break
         lifecycle.begin(world, task)
@@ -142,13 +142,8 @@ def _start_tasks(world: World, service: Service, deployment: Deployment, number:
 
 def start_task(world: World, service: Service, deployment: Deployment) -> Task | None:
     """Create a task for a deployment, None when no container instance has room for it."""
-    revision = deployment.revision
-    config: Document = {**revision.config, **service.options}
-    cluster = service.cluster
-    task = make_task(
-        world, cluster, revision.task_definition, group=f"service:{service.name}", config=config, overrides={}
-    )
-    task.service = service
+    revision, cluster = deployment.revision, service.cluster
+    task = _draft(world, service, deployment)
     if launch_type(task) != "FARGATE":
         task.instance = choose_instance(task)
         if task.instance is None:
@@ -159,6 +154,18 @@ def start_task(world: World, service: Service, deployment: Deployment) -> Task |
     task.tags = task_tags(service, revision.task_definition.tags)
     service.tasks[task.id] = task
     deployment.tasks[task.id] = task
+    return task
+
+
+def _draft(world: World, service: Service, deployment: Deployment) -> Task:
+    """Make a task that has no place yet."""
+    revision = deployment.revision
+    config: Document = {**revision.config, **service.options}
+    group = f"service:{service.name}"
+    task = make_task(
+        world, service.cluster, revision.task_definition, group=group, config=config, overrides={}
+    )
+    task.service = service
     return task
 
 
@@ -176,9 +183,21 @@ def task_tags(service: Service, definition_tags: dict[str, str]) -> dict[str, st
 
 def _no_room(world: World, service: Service) -> str:
     region = service.cluster.region
-    if on_fargate(service.config) and (region.account_id, region.name) in world.capacity_shortage:
-        return wording.cannot_place(service.name, wording.CAPACITY_UNAVAILABLE)
-    return ""
+    if not on_fargate(service.config):
+        return ""
+    cpu, _ = needs(service.primary.revision.task_definition)
+    reason = troubles.refusal(world, region, service.config, cpu)
+    return wording.cannot_place(service.name, reason) if reason else ""
+
+
+def _no_instance(world: World, service: Service, deployment: Deployment) -> str:
+    """Say why no container instance takes a task, by the one that comes nearest."""
+    task = _draft(world, service, deployment)
+    service.cluster.tasks.pop(task.id)
+    nearest = closest(task)
+    if nearest is None:
+        return wording.no_instance(service.name)
+    return wording.closest_instance(service.name, nearest[0].id, nearest[1])
 
 
 def _note_capacity(world: World, service: Service, message: str) -> None:

@@ -9,6 +9,10 @@ FAILED_CONTAINER_HEALTH = "Task failed container health checks"
 CAPACITY_UNAVAILABLE = (
     "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 )
+VCPU_LIMIT = "You’ve reached the limit on the number of vCPUs you can run concurrently"
+INFRASTRUCTURE_LOST = "ECS is performing maintenance on the underlying infrastructure hosting the task."
+SPOT_INTERRUPTED = "Your Spot Task was interrupted."
+NO_INSTANCES = "No Container Instances were found in your cluster."
 BREAKER_FAILED = "ECS deployment circuit breaker: tasks failed to start."
 BREAKER_EXCEEDED = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 BREAKER_STOPPED = "Service deployment stopped because the circuit breaker threshold was exceeded."
@@ -107,6 +111,35 @@ def no_instance(service: str) -> str:
         f"(service {service}) was unable to place a task because no container instance met all of its"
         " requirements. Reason: No Container Instances were found in your cluster. For more information, see"
         " the Troubleshooting section of the Amazon ECS Developer Guide."
+    )
+
+
+# What the nearest container instance lacks, by the reason in which RunTask's `failures` say it.
+_LACKS = {
+    "RESOURCE:CPU": "has insufficient CPU units available.",
+    "RESOURCE:MEMORY": "has insufficient memory available.",
+    "RESOURCE:PORTS": "is already using a port required by your task.",
+    "ATTRIBUTE": "is missing an attribute required by your task.",
+}
+
+
+def closest_instance(service: str, instance: str, reason: str) -> str:
+    lacks = _LACKS.get(reason, f'encountered error "{reason}".')
+    return (
+        f"(service {service}) was unable to place a task because no container instance met all of its"
+        f" requirements. The closest matching container-instance {instance} {lacks} For more information, see the"
+        " Troubleshooting section of the Amazon ECS Developer Guide."
+    )
+
+
+def host_terminated(instance: str) -> str:
+    return f"Host EC2 (instance {instance}) terminated."
+
+
+def no_addresses(subnet: str) -> str:
+    return (
+        "Unexpected EC2 error while attempting to Create Network Interface with public IP assignment disabled in"
+        f" subnet '{subnet}': InsufficientFreeAddressesInSubnet"
     )
 
 

@@ -16,6 +16,7 @@ from sandbox.names import Identifiers, parse_arn
 from sandbox.operations import Context, handler_of
 from sandbox.ports import ApiError, Caller, Surroundings
 from sandbox.state import Region, Task
+from sandbox.troubles import Troubles
 
 STOP_CODES = (
     "TaskFailedToStart",
@@ -55,6 +56,7 @@ class World:
         self.deregistration_delay = deregistration_delay
         self.deregistration_delays: dict[str, float] = {}
         self.capacity_shortage: set[tuple[str, str]] = set()
+        self.troubles = Troubles()
         # ARNs of Lambda functions that answer as failed when a deployment's lifecycle hook calls them.
         self.failing_hooks: set[str] = set()
         # Called with every change that ECS would announce to EventBridge.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from sandbox import lifecycle, render, wording
+from sandbox import lifecycle, render, troubles, wording
 from sandbox.names import arn, last_part, parse_arn
 from sandbox.operations.registry import Context, failure, find_service, operation, read_tags
 from sandbox.operations.task_definitions import usable
 from sandbox.paging import check_batch, page
-from sandbox.placement import choose_instance, launch_type, make_task
+from sandbox.placement import choose_instance, closest, launch_type, make_task, needs, on_fargate
 from sandbox.ports import ApiError
 from sandbox.state import Cluster, Document, Task, TaskDefinition
 
@@ -39,12 +39,14 @@ def run_task(context: Context, params: Document) -> Document:
     tags = read_tags(params["tags"]) if params.get("tags") else {}
     if params.get("propagateTags") == "TASK_DEFINITION":
         tags = definition.tags | tags
+    if not on_fargate(config) and not cluster.instances:
+        raise invalid(wording.NO_INSTANCES)
     tasks: list[Task] = []
     failures: list[Document] = []
     for _ in range(count):
         task = _start(context, cluster, definition, config, group, params)
-        if isinstance(task, str):
-            failures.append({"reason": task})
+        if isinstance(task, dict):
+            failures.append(task)
         else:
             task.tags = dict(tags)
             tasks.append(task)
@@ -80,25 +82,23 @@ def _start(
     config: Document,
     group: str,
     params: Document,
-) -> Task | str:
-    """Start one task and return it, or the reason why it has no place."""
+) -> Task | Document:
+    """Start one task and return it, or the entry of `failures` that says why it has no place."""
     world = context.world
     task = make_task(
         world, cluster, definition, group=group, config=config, overrides=params.get("overrides") or {}
     )
-    reason = ""
+    refused: Document | None = None
     if launch_type(task) == "FARGATE":
-        if (context.region.account_id, context.region.name) in world.capacity_shortage:
-            reason = f"{wording.CAPACITY_UNAVAILABLE}."
+        reason = troubles.refusal(world, context.region, config, needs(definition)[0])
+        refused = {"reason": f"{reason}."} if reason else None
     else:
         task.instance = choose_instance(task)
-        if task.instance is None:
-            reason = (
-                "RESOURCE:CPU" if cluster.instances else "No Container Instances were found in your cluster."
-            )
-    if reason:
+        nearest = None if task.instance else closest(task)
+        refused = {"arn": nearest[0].arn, "reason": nearest[1]} if nearest else None
+    if refused:
         cluster.tasks.pop(task.id)
-        return reason
+        return refused
     if task.instance:
         task.zone = task.instance.zone
     task.started_by = params.get("startedBy", "")

@@ -68,9 +68,9 @@ def test_without_room_the_service_says_so_until_an_instance_comes() -> None:
 
 def test_run_task_without_room_answers_in_failures() -> None:
     ecs = Ecs()
-    instance(ecs, cpu=256)
+    host = instance(ecs, cpu=256)
     answer = ecs.call("RunTask", cluster="prod", taskDefinition=on_ec2(ecs))
-    assert answer == {"tasks": [], "failures": [{"reason": "RESOURCE:CPU"}]}
+    assert answer == {"tasks": [], "failures": [{"arn": host, "reason": "RESOURCE:CPU"}]}
 
 
 def test_draining_moves_service_tasks_elsewhere() -> None:
