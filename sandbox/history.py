@@ -187,6 +187,9 @@ def _roll_back(
     if reason == wording.BREAKER_EXCEEDED:
         entry.breaker_status, entry.failures = "TRIGGERED", entry.threshold
         told.append((back, wording.failed(service.name, world.ids.deployment())))
+    elif "CloudWatch alarm" in reason:
+        told.append((back, wording.alarm_detected(service.name, world.ids.deployment())))
+        entry.triggered_alarms.append(reason.split(" alarm ", 1)[1].split(" ", 1)[0])
     target = world.ids.deployment()
     told.append((back, wording.rolling_back(service.name, target)))
     told.append((item.finished_at, wording.completed(service.name, target)))

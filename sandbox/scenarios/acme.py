@@ -39,10 +39,17 @@ Builders = dict[tuple[str, str], ServiceBuilder]
 
 
 def load(stage: Stage) -> None:
+    """Set acme up as people find it."""
+    build(stage)
+
+
+def build(stage: Stage) -> Builders:
+    """Set acme up and return what its services were built with, so that a story can go on from there."""
     _add_accounts(stage)
     builders = _build(stage)
     _live_through(stage, builders)
     tell_days(stage)
+    return builders
 
 
 def _add_accounts(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from sandbox import wording
 from sandbox.history import PastDeployment
 from sandbox.operations.task_definitions import find
 from sandbox.ports import Caller
@@ -172,10 +173,17 @@ class ServiceBuilder:
         by = ci(account_id, self._rng.randrange(3000, 4100))
         if self._rng.random() < 0.3:
             by = person(account_id, self._rng.choice(_PEOPLE))
-        if self.service.breaker and self._rng.random() < 0.08:
+        if self.service.breaker and self._rng.random() < 0.12:
             finished = started + timedelta(minutes=minutes + 6)
-            return PastDeployment(definition, started, finished, "ROLLBACK_SUCCESSFUL", created_by=by)
+            reason = self._rng.choice(self._ways_to_fail())
+            return PastDeployment(definition, started, finished, "ROLLBACK_SUCCESSFUL", reason, by)
         return PastDeployment(definition, started, started + timedelta(minutes=minutes), created_by=by)
+
+    def _ways_to_fail(self) -> tuple[str, ...]:
+        """Return what ended releases that were rolled back; only what has a load balancer has its alarm."""
+        ways = (wording.BREAKER_EXCEEDED, wording.BREAKER_EXCEEDED, wording.USER_ROLLBACK)
+        alarm = wording.alarm_rollback(f"{self.cluster.name}-{self.service.name}-5xx")
+        return (*ways, alarm) if self.service.public else ways
 
     def _tell_trail(self, deployments: list[PastDeployment]) -> None:
         """Let CloudTrail know who began each deployment."""

@@ -17,7 +17,7 @@ class Captured(io.StringIO):
     """The CLI writes text to standard output, and bytes to the buffer below it."""
 
     @property
-    def buffer(self) -> Captured:
+    def buffer(self) -> Captured:  # type: ignore[override]
         return self
 
     def write(self, text: str | bytes) -> int:
@@ -30,7 +30,7 @@ def main() -> None:
         printed, said = Captured(), Captured()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
             try:
-                code = create_clidriver().main(json.loads(line))
+                code = create_clidriver().main(json.loads(line))  # type: ignore[no-untyped-call]
             except SystemExit as ended:
                 code = ended.code
         answers.write(json.dumps([code, printed.getvalue(), said.getvalue()]) + "\n")

@@ -179,8 +179,10 @@ def test_every_command_of_a_common_cheat_sheet_works(running: SandboxServer, aws
 
 def scaling(aws: AwsCli) -> None:
     """Register the sheet's scalable target and its target tracking policy."""
-    what = ("--service-namespace", "ecs", "--resource-id", "service/my-cluster/web-service")
-    what = (*what, "--scalable-dimension", "ecs:service:DesiredCount")
+    what = (
+        *("--service-namespace", "ecs", "--resource-id", "service/my-cluster/web-service"),
+        *("--scalable-dimension", "ecs:service:DesiredCount"),
+    )
     autoscaling = "application-autoscaling"
     aws(autoscaling, "register-scalable-target", *what, "--min-capacity", "2", "--max-capacity", "10")
     tracking = {
