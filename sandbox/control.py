@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sandbox import troubles
+from sandbox import troubles, wording
 from sandbox.around.series import minute_of
 from sandbox.history import service_of
 from sandbox.messages import Answer, Request, dump_json
@@ -200,7 +200,7 @@ def _read_lag(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[st
 
 def _stop_task(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
     code = str(body.get("stop_code", "SpotInterruption"))
-    reason = str(body.get("reason", "Your Spot Task was interrupted."))
+    reason = str(body.get("reason", wording.SPOT_INTERRUPTED))
     server.world.stop_task(str(body["task"]), stop_code=code, reason=reason)
     return {"task": body["task"], "stop_code": code}
 
