@@ -17,7 +17,7 @@ from sandbox.server import SandboxServer
 from tests.sandbox.clients import client
 from tests.sandbox.shop import Shop
 
-BIN = Path(__file__).parents[2] / ".venv" / "bin"
+BIN = Path(sys.executable).parent
 REPOSITORY = f"{ACCOUNT_ID}.dkr.ecr.us-east-1.amazonaws.com"
 NETWORK = "awsvpcConfiguration={subnets=[subnet-12345678,subnet-87654321],securityGroups=[sg-12345678]}"
 
