@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -62,7 +61,6 @@ def test_a_taken_port_is_said_plainly(capsys: pytest.CaptureFixture[str]) -> Non
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(shutil.which("aws") is None, reason="needs the AWS CLI")
 def test_the_aws_cli_walks_through_a_deployment_with_its_own_waiters() -> None:
     process, url = start("--scenario", "acme", "--speed", "200", "--no-throttle")
     environment = os.environ | {
@@ -75,7 +73,12 @@ def test_the_aws_cli_walks_through_a_deployment_with_its_own_waiters() -> None:
 
     def aws(*arguments: str) -> str:
         done = subprocess.run(
-            ["aws", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+            [Path(sys.executable).parent / "aws", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
