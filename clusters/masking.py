@@ -32,6 +32,9 @@ SCHEME = re.compile(r"(?P<sign>\b(?i:bearer|basic)\s+)(?P<value>[\w.~+/-]{8,}=*)
 INLINE_OPTION = re.compile(
     r"(?<!\S)(?P<name>--?[\w.-]+)(?P<sign>\s+)(?P<value>\"[^\"]*\"|'[^']*'|[^\s'\"-]\S*)"
 )
+# curl -u name:password, within one word or as the word after the option.
+LOGIN = re.compile(r"(?P<sign>(?<!\S)(?:-u|--user)[= ]\s*['\"]?[^\s:'\"]+:)(?P<value>[^\s'\"]+)")
+LOGIN_OPTIONS = frozenset({"-u", "--user"})
 OPTION = re.compile(r"--?[\w.-]+")
 NAMED_VALUES = frozenset({"options", "dockerLabels", "driverOpts", "labels"})
 COMMANDS = frozenset({"command", "entryPoint"})
@@ -96,6 +99,7 @@ def mask_text(text: str) -> str:
     """Hide passwords in addresses, assignments to secret names, and tokens that show by their form."""
     text = IN_ADDRESS.sub(lambda match: f"{match[1]}:{hidden(match[2])}@", text)
     text = INLINE_OPTION.sub(mask_assignment, ASSIGNMENT.sub(mask_assignment, text))
+    text = LOGIN.sub(lambda match: f"{match['sign']}{hidden(match['value'])}", text)
     text = SCHEME.sub(lambda match: f"{match['sign']}{hidden(match['value'])}", text)
     return SECRET_FORM.sub(lambda match: hidden(match[0]), text)
 
@@ -109,11 +113,15 @@ def mask_assignment(match: re.Match[str]) -> str:
 
 
 def mask_words(words: list[str]) -> list[str]:
-    """Hide secrets of a command line; `--password` hides the word after it."""
+    """Hide secrets of a command line; `--password` hides the word after it, `-u` a password in it."""
     masked: list[str] = []
-    follows_secret = False
+    follows_secret = follows_login = False
     for word in words:
         is_option = OPTION.fullmatch(word) is not None
         masked.append(hidden(word) if follows_secret and not is_option else mask_text(word))
+        if follows_login and ":" in word:
+            name, _, password = word.partition(":")
+            masked[-1] = f"{name}:{hidden(password)}"
         follows_secret = is_option and SECRET_NAME.search(word) is not None
+        follows_login = word in LOGIN_OPTIONS
     return masked

@@ -21,6 +21,7 @@ def definition(**container: Any) -> dict[str, Any]:
         {"environment": [{"name": "LOG_LEVEL", "value": SECRET}]},
         {"command": ["serve", "--password", SECRET]},
         {"command": ["serve", f"--db-password={SECRET}"]},
+        {"command": ["curl", "-u", f"probe:{SECRET}", "http://localhost"]},
         {"command": ["sh", "-c", f"export API_TOKEN={SECRET}; exec serve"]},
         {"entryPoint": [f"postgres://shop:{SECRET}@db.internal:5432/shop"]},
         {"dockerLabels": {"com.shop.auth-token": SECRET}},
@@ -95,6 +96,8 @@ def test_noise_does_not_change_the_hash_and_a_hidden_value_does() -> None:
         "export TOKEN='CANARY12345'; exec app",
         '{"api_key": "CANARY12345"}',
         "mysql --password CANARY12345 -h db",
+        "curl -f -u probe:CANARY12345 http://localhost",
+        "curl --user 'probe:CANARY12345' http://localhost",
         "wget --header 'X: Basic CANARY12345'",
     ],
 )
