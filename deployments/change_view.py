@@ -11,7 +11,7 @@ from clusters.spans import spell
 from deployments.models import Approval, Attempt, Change, Kind, Transition
 from deployments.states import State
 
-DONE, NOW, TODO = "done", "now", ""
+DONE, NOW, AHEAD = "done", "now", ""
 ENDINGS_LEFT = {
     State.AWAITING_APPROVAL: "Can still end as rejected, cancelled, expired or stale.",
     State.QUEUED: "Can still end as cancelled, expired or stale.",
@@ -95,7 +95,7 @@ def approval_step(change: Change, approvals: Sequence[Approval]) -> Step:
         )
     if change.state == State.AWAITING_APPROVAL:
         return Step(NOW, "Awaiting approval", "1 release manager", "i-approvals", "deploying")
-    return Step(TODO, "Approval", "none that counts", "i-approvals", "zero")
+    return Step(AHEAD, "Approval", "none that counts", "i-approvals", "zero")
 
 
 def queue_step(change: Change, reached: dict[str, Transition]) -> Step:
@@ -103,7 +103,7 @@ def queue_step(change: Change, reached: dict[str, Transition]) -> Step:
     if change.state == State.QUEUED:
         return Step(NOW, "Queued", "waits for a worker", "i-clock", "deploying")
     if queued is None and not change.dispatched_at:
-        return Step(TODO, "Queued", "", "")
+        return Step(AHEAD, "Queued", "", "")
     began = queued.at if queued else change.created_at
     spent = spell(change.dispatched_at - began) if change.dispatched_at else ""
     return Step(DONE, "Queued", spent, "i-check")
@@ -117,7 +117,7 @@ def work_step(change: Change, reached: dict[str, Transition]) -> Step:
             NOW, title, str(rollout.get("status") or "calls to AWS are made"), "s-deploying", "deploying"
         )
     if not change.dispatched_at:
-        return Step(TODO, title, "", "")
+        return Step(AHEAD, title, "", "")
     started = reached.get(State.RUNNING)
     return Step(DONE, title, clock(started.at if started else change.dispatched_at), "i-check")
 
@@ -126,7 +126,7 @@ def ending(change: Change) -> Step:
     """Return the last step: how it ended, else how it is meant to end."""
     state = change.state_choice
     if change.is_active:
-        return Step(TODO, "Succeeded", "when AWS says so", "")
+        return Step(AHEAD, "Succeeded", "when AWS says so", "")
     at = clock(change.finished_at) if change.finished_at else ""
     if state == State.SUCCEEDED:
         return Step(DONE, "Succeeded", at, "i-check")
