@@ -229,7 +229,12 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Outcomes live in our own rows, so that a flushed Redis loses nothing.
 CELERY_TASK_IGNORE_RESULT = True
 # A page that enqueues must not wait for a broker that went away; by default the second message waits six seconds.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "ops"
