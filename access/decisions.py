@@ -14,6 +14,7 @@ from ecsconsole.errors import ConsoleError
 ROLE_LABELS = {
     "viewer": "viewer",
     "operator": "operator",
+    "on_call": "on-call",
     "release_manager": "release manager",
     "auditor": "auditor",
     "admin": "admin",
@@ -25,17 +26,25 @@ OPERATE = SEE | {
     "service.scale",
     "service.rollback",
     "task.stop",
+    "task.run",
     "change.cancel",
 }
 ROLES: dict[str, frozenset[str]] = {
     "viewer": SEE,
     "operator": OPERATE,
-    "release_manager": OPERATE | {"change.approve"},
+    # Bound for the days of a rotation: goes past approvals and freezes, and answers for it afterwards.
+    "on_call": OPERATE | {"change.break_glass", "env.reveal"},
+    "release_manager": OPERATE | {"change.approve", "freeze.manage", "freeze.override", "env.reveal"},
     "auditor": SEE | {"audit.view", "audit.export"},
     # Being an admin gives no right to deploy or approve: those roles are granted, and the grant is in the ledger.
-    "admin": SEE | {"account.manage", "access.manage", "settings.manage"},
+    "admin": SEE | {"account.manage", "access.manage", "policy.manage", "settings.manage"},
 }
 ACTIONS = frozenset().union(*ROLES.values())
+# What a token of a scope may carry; approving, overriding and managing are for people at a keyboard.
+SCOPES: dict[str, frozenset[str]] = {
+    "read": SEE,
+    "operate": OPERATE,
+}
 ACTION_PHRASES = {
     "fleet.view": "see services",
     "logs.view": "read logs",
@@ -44,8 +53,14 @@ ACTION_PHRASES = {
     "service.scale": "scale services",
     "service.rollback": "roll back",
     "task.stop": "stop tasks",
+    "task.run": "run tasks",
     "change.cancel": "cancel changes",
     "change.approve": "approve changes",
+    "change.break_glass": "break the glass",
+    "env.reveal": "reveal values of variables",
+    "freeze.manage": "manage freezes",
+    "freeze.override": "override freezes and policies",
+    "policy.manage": "manage approval policies",
     "audit.view": "read the audit ledger",
     "audit.export": "export the audit ledger",
     "account.manage": "manage accounts",

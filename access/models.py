@@ -1,4 +1,4 @@
-"""Role bindings: who holds which role where."""
+"""Role bindings: who holds which role where; and the tokens by which machines act for people."""
 
 from __future__ import annotations
 
@@ -13,8 +13,38 @@ from access.decisions import ROLE_LABELS, Binding
 from access.resources import ENVIRONMENTS
 
 
+class ApiToken(models.Model):
+    """A key by which a machine acts for a person, with no more than a part of that person's rights.
+
+    Only its hash is stored; `prefix` is what people and secret scanners know it by.
+    """
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read"
+        OPERATE = "operate", "Operate"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=16, unique=True)
+    sha256 = models.CharField(max_length=64, unique=True)
+    scope = models.CharField(max_length=8, choices=Scope.choices)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.user}/{self.name}"
+
+
 class RoleBinding(models.Model):
-    """One role for one user or group at one place, allowed or denied, for ever or until a date."""
+    """One role for one user, group or token at one place, allowed or denied, for ever or until a date.
+
+    A token's bindings narrow what it has of its owner; they never add to it.
+    """
 
     class Effect(models.TextChoices):
         ALLOW = "allow", "Allow"
@@ -33,6 +63,9 @@ class RoleBinding(models.Model):
     )
     group = models.ForeignKey(
         Group, null=True, blank=True, on_delete=models.CASCADE, related_name="role_bindings"
+    )
+    token = models.ForeignKey(
+        ApiToken, null=True, blank=True, on_delete=models.CASCADE, related_name="role_bindings"
     )
     role = models.CharField(max_length=20, choices=list(ROLE_LABELS.items()))
     # Chosen, not typed: a denial for a misspelt environment would deny nothing.
@@ -59,10 +92,11 @@ class RoleBinding(models.Model):
         constraints = [
             # A binding without a subject would bind nobody, one with two would be ambiguous in reports.
             models.CheckConstraint(
-                condition=Q(user__isnull=False, group__isnull=True)
-                | Q(user__isnull=True, group__isnull=False),
+                condition=Q(user__isnull=False, group__isnull=True, token__isnull=True)
+                | Q(user__isnull=True, group__isnull=False, token__isnull=True)
+                | Q(user__isnull=True, group__isnull=True, token__isnull=False),
                 name="binding_has_one_subject",
-                violation_error_message="Choose either a user or a group.",
+                violation_error_message="Choose a user, a group or a token.",
             )
         ]
 
@@ -70,7 +104,7 @@ class RoleBinding(models.Model):
         place = "/".join(
             p for p in (self.environment, self.account_id, self.region, self.cluster, self.service) if p
         )
-        return f"{self.effect} {self.user or self.group} {self.get_role_display()} in {place or 'everything'}"
+        return f"{self.effect} {self.user or self.group or self.token} {self.get_role_display()} in {place or 'everything'}"
 
     def as_binding(self) -> Binding:
         """Return the pure value that `decide` works on."""

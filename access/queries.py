@@ -11,9 +11,11 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from access.decisions import (
+    ACTION_PHRASES,
     DIMENSIONS,
     ROLE_LABELS,
     ROLES,
+    SCOPES,
     Binding,
     Decision,
     decide,
@@ -21,7 +23,7 @@ from access.decisions import (
     in_force,
     is_glob,
 )
-from access.models import RoleBinding
+from access.models import ApiToken, RoleBinding
 from access.resources import ANYWHERE, Resource
 
 M = TypeVar("M", bound=Model)
@@ -30,10 +32,11 @@ SUPERUSER_BINDING = Binding(id=0, role="admin")
 
 
 class Access:
-    """What one person may do; bindings are read once and kept for the life of the object."""
+    """What one person may do, or a token of theirs; bindings are read once and kept for the life of the object."""
 
-    def __init__(self, user: AbstractBaseUser | AnonymousUser) -> None:
+    def __init__(self, user: AbstractBaseUser | AnonymousUser, token: ApiToken | None = None) -> None:
         self.user = user
+        self.token = token
 
     @property
     def actor_name(self) -> str:
@@ -48,6 +51,11 @@ class Access:
         bindings = [row.as_binding() for row in rows]
         return [*bindings, SUPERUSER_BINDING] if self.user.is_superuser else bindings
 
+    @cached_property
+    def narrowing(self) -> list[Binding]:
+        """Return the bindings of the token, to which its owner's rights are cut down; none leave them as they are."""
+        return [row.as_binding() for row in self.token.role_bindings.all()] if self.token else []
+
     @property
     def roles(self) -> list[str]:
         """Return the labels of all roles held anywhere, the most powerful last."""
@@ -57,21 +65,38 @@ class Access:
 
     def can(self, action: str, resource: Resource = ANYWHERE) -> Decision:
         """Decide without consequence, for buttons and filters."""
-        return decide(self.bindings, action, resource, timezone.now())
+        now = timezone.now()
+        if self.token is not None and action not in SCOPES.get(self.token.scope, ()):
+            return Decision(False, f"A token of scope {self.token.scope} may not {phrase_of(action)}.")
+        decision = decide(self.bindings, action, resource, now)
+        if not decision or not self.narrowing:
+            return decision
+        narrowed = decide(self.narrowing, action, resource, now)
+        return narrowed if not narrowed else decision
 
     def holds(self, action: str) -> bool:
         """Whether an action is allowed anywhere at all, for links to pages that filter by themselves."""
         now = timezone.now()
+        if self.token is not None and action not in SCOPES.get(self.token.scope, ()):
+            return False
         return any(b.allows and in_force(b, now) and action in ROLES[b.role] for b in self.bindings)
 
     def visible(self, queryset: QuerySet[M], action: str = "fleet.view") -> QuerySet[M]:
         """Filter a queryset to what the person may see; agrees with `can` for every row."""
-        paths: Mapping[str, str] = queryset.model.ACCESS_PATHS  # type: ignore[attr-defined]
-        now = timezone.now()
-        relevant = [b for b in self.bindings if in_force(b, now) and action in ROLES[b.role]]
-        allowed = combine(place_filter(b, paths) for b in relevant if b.allows)
-        denied = combine(place_filter(b, paths) for b in relevant if not b.allows)
-        return queryset.filter(allowed).exclude(denied)
+        if self.token is not None and action not in SCOPES.get(self.token.scope, ()):
+            return queryset.none()
+        found = within(queryset, self.bindings, action)
+        return within(found, self.narrowing, action) if self.narrowing else found
+
+
+def within(queryset: QuerySet[M], bindings: Iterable[Binding], action: str) -> QuerySet[M]:
+    """Filter a queryset to where bindings allow an action."""
+    paths: Mapping[str, str] = queryset.model.ACCESS_PATHS  # type: ignore[attr-defined]
+    now = timezone.now()
+    relevant = [b for b in bindings if in_force(b, now) and action in ROLES[b.role]]
+    allowed = combine(place_filter(b, paths) for b in relevant if b.allows)
+    denied = combine(place_filter(b, paths) for b in relevant if not b.allows)
+    return queryset.filter(allowed).exclude(denied)
 
 
 def combine(places: Iterable[Q | None]) -> Q:
@@ -98,9 +123,13 @@ def place_filter(binding: Binding, paths: Mapping[str, str]) -> Q | None:
     return place
 
 
-def access_for(user: Any) -> Access:
-    """Return the access of a user outside a request, read afresh."""
-    return Access(user)
+def access_for(user: Any, token: ApiToken | None = None) -> Access:
+    """Return the access of a user, or of their token, outside a request, read afresh."""
+    return Access(user, token)
+
+
+def phrase_of(action: str) -> str:
+    return ACTION_PHRASES.get(action, action)
 
 
 def people_who_can(action: str, resource: Resource) -> list[User]:

@@ -143,7 +143,7 @@ def test_admin_page_records_a_new_binding(as_: SignedIn, people: dict[str, User]
     [
         ({"environment": "prod"}, "not one of the available choices"),
         ({"account_id": "1234"}, "12 digits"),
-        ({"user": ""}, "either a user or a group"),
+        ({"user": ""}, "a user, a group or a token"),
     ],
 )
 def test_binding_that_would_bind_nothing_is_refused(

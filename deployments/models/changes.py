@@ -23,6 +23,19 @@ class Kind(models.TextChoices):
     SCALE = "scale", "Scale"
     ROLLBACK = "rollback", "Roll back"
     STOP_TASK = "stop_task", "Stop task"
+    RUN_TASK = "run_task", "Run task"
+    CONTINUE = "continue", "Continue deployment"
+
+
+# Verbs beside a rollout: they act on tasks, or on a rollout of somebody's, and take no turn.
+BESIDE = (Kind.STOP_TASK, Kind.RUN_TASK, Kind.CONTINUE)
+
+
+class Via(models.TextChoices):
+    """The door through which a change was asked for."""
+
+    PAGE = "page", "Console"
+    API = "api", "API"
 
 
 class Change(models.Model):
@@ -55,6 +68,22 @@ class Change(models.Model):
     reason = models.TextField(blank=True)
     ticket = models.CharField(max_length=64, blank=True)
     needs_approval = models.BooleanField(default=False)
+    # What the policies ask for, as `deployments.policies.Requirement` writes it, and the hash that approvals bind to.
+    requirement = models.JSONField(default=dict)
+    policy_sha256 = models.CharField(max_length=64, default="")
+    # Which door it came through, the token if a machine asked, and the key by which a repeated request is known.
+    via = models.CharField(max_length=8, choices=Via.choices, default=Via.PAGE)
+    token = models.ForeignKey(
+        "access.ApiToken", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    idempotency_key = models.CharField(max_length=128, blank=True)
+    request_sha256 = models.CharField(max_length=64, blank=True)
+    # False while it waits its turn behind another change, or for its hour.
+    holds_slot = models.BooleanField(default=True)
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    replaces = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by"
+    )
     # Where the verb stands, and the ids by which it recognises its own work.
     step = models.CharField(max_length=32, default="start")
     progress = models.JSONField(default=dict)
@@ -76,9 +105,15 @@ class Change(models.Model):
             # Two changes of one service at a time would each watch the other's deployment.
             models.UniqueConstraint(
                 fields=["service"],
-                condition=Q(state__in=sorted(ACTIVE)) & ~Q(kind="stop_task"),
+                condition=Q(state__in=sorted(ACTIVE), holds_slot=True) & ~Q(kind__in=sorted(BESIDE)),
                 name="one_active_change_per_service",
-            )
+            ),
+            # A pipeline that asks again with its key gets the change it has, also when both requests come at once.
+            models.UniqueConstraint(
+                fields=["requester", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="one_change_per_idempotency_key",
+            ),
         ]
         indexes = [
             # The sweeper asks every two seconds for what is due.
@@ -155,32 +190,3 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} #{self.number} {self.outcome}"
-
-
-class Approval(models.Model):
-    """A decision on exactly one spec against exactly one base; used once."""
-
-    class Decision(models.TextChoices):
-        APPROVE = "approve", "Approved"
-        REJECT = "reject", "Rejected"
-
-    change = models.ForeignKey(Change, on_delete=models.CASCADE, related_name="approvals")
-    spec_sha256 = models.CharField(max_length=64)
-    base_fingerprint = models.CharField(max_length=64)
-    approver = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="approvals")
-    decision = models.CharField(max_length=8, choices=Decision.choices)
-    comment = models.TextField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField()
-    consumed_at = models.DateTimeField(null=True)
-    voided_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ["pk"]
-        constraints = [
-            # One voice per person and change.
-            models.UniqueConstraint(fields=["change", "approver"], name="one_decision_per_approver")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.approver} {self.decision} CR-{self.change_id}"
