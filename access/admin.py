@@ -12,6 +12,7 @@ from django.http import HttpRequest
 
 from access.models import RoleBinding
 from access.resources import Resource
+from access.step_up import require_recent_sign_in
 from audit.actions import record
 
 
@@ -37,6 +38,20 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.allowed(request)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        require_recent_sign_in(request)
+        return super().changeform_view(request, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        require_recent_sign_in(request)
+        return super().delete_view(request, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.method == "POST":
+            # Deleting what is ticked.
+            require_recent_sign_in(request)
+        return super().changelist_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -85,6 +100,10 @@ class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
     list_display = ["username", "email", "is_active", "last_login"]
     list_filter = ["is_active", "groups"]
     filter_horizontal = ["groups"]
+
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        require_recent_sign_in(request)
+        return super().user_change_password(request, *args, **kwargs)
 
 
 @admin.register(Group)

@@ -12,9 +12,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils import timezone
 
+from access.confirm import ask_again
 from access.decisions import PermissionMissing
 from access.queries import Access
 from access.resources import ANYWHERE, Resource
+from access.step_up import SignInTooOld
 from audit.actions import record
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -74,6 +76,10 @@ class AccessMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.access = RequestAccess(request)  # type: ignore[attr-defined]
         return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Ask for a proof where an act needs a more recent sign-in."""
+        return ask_again(request, exception) if isinstance(exception, SignInTooOld) else None
 
 
 class RequestAccess(Access):

@@ -6,12 +6,15 @@ from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
+from django.utils import timezone
 
+from access.step_up import note_proof
 from audit.actions import record
 
 
 def on_signed_in(sender: object, request: HttpRequest, user: Any, **kwargs: Any) -> None:
     record(action="sign_in.ok", actor=user, target=user.get_username(), request=request)
+    note_proof(request.session, timezone.now())
 
 
 def on_signed_out(sender: object, request: HttpRequest, user: Any, **kwargs: Any) -> None:

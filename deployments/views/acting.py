@@ -10,6 +10,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
+from access.step_up import require_recent_sign_in
 from aws.errors import AwsError
 from clusters.models import Environment, Service
 from clusters.queries import get_service, get_task
@@ -119,6 +120,9 @@ def fields_of(request: ConsoleRequest) -> Mapping[str, str]:
 
 def act(request: ConsoleRequest, what: Act) -> HttpResponse:
     """Show the plan of an act, or ask for it; whatever stands in the way comes back on the same page."""
+    # A rollback is the safe way out: nothing but the session's own limits stands before it.
+    if what.kind != Kind.ROLLBACK and not wants_fragment(request):
+        require_recent_sign_in(request, what.service)
     if request.method == "GET" or what.spec is None:
         return show(request, what, status=200 if request.method == "GET" else 422)
     if wants_fragment(request):

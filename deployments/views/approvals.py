@@ -12,6 +12,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from access.step_up import require_recent_sign_in
 from clusters.models import ServiceDeployment, Task
 from clusters.strip import Strip, strip_of
 from deployments.actions import approve_change, reject_change
@@ -125,6 +126,7 @@ def approve(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Agree to a change that somebody else asked for."""
     found = get_change(request, pk)
     request.access.require("change.approve", found.access_resource)
+    require_recent_sign_in(request, found.access_resource)
     approve_change(**decision(request, found))
     messages.info(request, f"CR-{found.pk} is approved and queued.")
     return HttpResponseRedirect(found.get_absolute_url(), status=303)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from access.resources import Resource
+from access.step_up import require_recent_sign_in
 from aws.errors import AwsError
 from clusters.models import Service
 from clusters.queries import get_service
@@ -41,6 +42,8 @@ def deploy(request: ConsoleRequest, account_id: str, region: str, cluster: str, 
     """Show the composer, follow it while it is filled in, and ask for the change when it is confirmed."""
     service = get_service(request, account_id, region, cluster, name)
     request.access.require("service.deploy", service.access_resource)
+    if not wants_fragment(request):
+        require_recent_sign_in(request, service)
     definition = masked_definition(service, service.task_definition_arn)
     if request.method == "GET":
         data = prefilled(request, service, definition)

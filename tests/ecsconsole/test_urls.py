@@ -127,6 +127,8 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "sign-out": ("", REFUSED, (302,) * 7),
     # Once there is a user it is closed to everybody.
     "first-sign-in": ("token", (404,) * 7, (404,) * 7),
+    # Without a proof it asks again.
+    "confirm-sign-in": ("", OPEN, (302, 422, 422, 422, 422, 422, 422)),
     "profile": ("", OPEN, REFUSED),
     "audit": ("", AUDIT, REFUSED),
     "audit-entry": ("entry", AUDIT, REFUSED),

@@ -1,0 +1,51 @@
+"""Ways to prove again who sits there, and the check of what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.http import HttpRequest
+
+PASSWORD = "proof_password"  # noqa: S105 - the name of a form field
+FIELDS = (PASSWORD,)
+
+
+class ProofRefused(Exception):
+    """What was given proves nothing."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How this person can prove who they are."""
+
+    password: bool
+
+    def __bool__(self) -> bool:
+        return self.password
+
+
+def ways_of(user: Any) -> Ways:
+    """Return the ways that a person has."""
+    return Ways(password=user.has_usable_password())
+
+
+def is_proof(fields: Mapping[str, Any]) -> bool:
+    """Whether a form carries a proof at all."""
+    return any(fields.get(name) for name in FIELDS)
+
+
+def prove(request: HttpRequest) -> str:
+    """Return the way by which the person proved who they are, or raise `ProofRefused`."""
+    user: Any = request.user
+    # The same door as signing in, so that wrong passwords are counted, recorded and in the end locked out.
+    found = authenticate(request, username=user.get_username(), password=request.POST.get(PASSWORD, ""))
+    if found is None or found.pk != user.pk:
+        raise ProofRefused("That is not your password. Nothing was done.")
+    return "password"
