@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from access.confirm import ask_again
 from access.decisions import PermissionMissing
+from access.models import ApiToken
 from access.queries import Access
 from access.resources import ANYWHERE, Resource
 from access.step_up import SignInTooOld
@@ -85,8 +86,8 @@ class AccessMiddleware:
 class RequestAccess(Access):
     """Access bound to a request, so that a refusal carries where it came from into the ledger."""
 
-    def __init__(self, request: HttpRequest) -> None:
-        super().__init__(request.user)
+    def __init__(self, request: HttpRequest, token: ApiToken | None = None) -> None:
+        super().__init__(request.user, token)
         self.request = request
 
     def require(self, action: str, resource: Resource = ANYWHERE) -> None:

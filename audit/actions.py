@@ -49,6 +49,12 @@ def who_and_where(
     }
 
 
+def by_token(request: HttpRequest | None) -> dict[str, str]:
+    """Name the API token by which a machine acts for a person, so that an entry never passes for their own hand."""
+    token = getattr(request, "api_token", None)
+    return {"by_token": token.prefix} if token is not None else {}
+
+
 def record(
     *,
     action: str,
@@ -71,7 +77,7 @@ def record(
         "outcome": outcome,
         "target": without_controls(target)[:255],
         "reason": without_controls(reason),
-        "data": json.loads(json.dumps(data or {}, cls=DjangoJSONEncoder)),
+        "data": json.loads(json.dumps({**(data or {}), **by_token(request)}, cls=DjangoJSONEncoder)),
     }
     with transaction.atomic():
         chain = AuditChain.objects.select_for_update().get(pk=1)

@@ -20,7 +20,7 @@ IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 # Long-term and temporary access keys, private keys and tokens that say by their form what they are.
 SECRET_FORM = re.compile(
     r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|\bsk_(live|test)_[A-Za-z0-9]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
+    r"|\bsk_(live|test)_[A-Za-z0-9]{10,}|\becs_[a-z0-9]{8}_[A-Za-z0-9]{40}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
 )
 # NAME=value, "name": "value", Authorization: Bearer value; a value in quotes may hold blanks.
 ASSIGNMENT = re.compile(
