@@ -19,6 +19,7 @@ NOISE = {
     "cluster": frozenset({"statistics"}),
     "service-deployment": frozenset({"updatedAt"}),
     "task-definition": frozenset[str](),
+    "service-revision": frozenset[str](),
 }
 
 

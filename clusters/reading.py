@@ -17,12 +17,13 @@ from django.utils import timezone
 
 from aws import ecs
 from aws.calls import side_by_side
-from aws.errors import AwsCredentials, AwsError, AwsNotFound, AwsRefused, AwsThrottled, AwsUnreachable
+from aws.errors import AwsCredentials, AwsError, AwsThrottled, AwsUnreachable
 from aws.scope import Scope
 from clusters import rollouts, snapshots
 from clusters.changes import Changes
 from clusters.derive import derive
-from clusters.models import Cluster, PollTarget, Service, ServiceDeployment, Task
+from clusters.history_reading import HistoryReading
+from clusters.models import Cluster, PollTarget, Service, Task
 from clusters.poll_lease import Lease
 from clusters.schedule import Candidate, pick
 
@@ -30,15 +31,11 @@ logger = structlog.get_logger(__name__)
 
 # How much is read in one round beside the counts; the rest follows in the next, so that no round takes long.
 TASKS_READ_FOR = 12
-DEPLOYMENTS_READ_FOR = 40
-DEFINITIONS_READ = 40
-# The newest page of deployments; older ones were there before the console, and ECS keeps them for 90 days.
-DEPLOYMENTS_LISTED = 20
 # These fail for the whole region, so after the second time the others are not tried in vain.
 REGION_WIDE = (AwsCredentials, AwsUnreachable, AwsThrottled)
 
 
-class Reader:
+class Reader(HistoryReading):
     """One read of one target; `problems` are the errors that concerned a part of it."""
 
     def __init__(self, target: PollTarget, scope: Scope, lease: Lease) -> None:
@@ -201,104 +198,6 @@ class Reader:
             pks = list(Service.objects.filter(cluster=cluster, name__in=names).values_list("pk", flat=True))
             found.add(snapshots.drop_vanished(pks, listed, at))
             self.finish(found, changes)
-
-    # Deployments and definitions ----------------------------------------------------------------------------------
-
-    def read_rest(self) -> None:
-        """Read deployments that began or ended, whoever started them, and task definitions not yet known."""
-        if len(self.problems) < 2:
-            self.guarded(self.read_deployments)
-            self.guarded(self.read_open_deployments)
-            self.guarded(self.read_definitions)
-
-    def read_deployments(self) -> None:
-        """List the deployments of services whose rollout has moved since they were last listed, the hot ones first."""
-        rows = Service.objects.filter(
-            cluster__account=self.account, cluster__region=self.target.region, gone_at=None
-        ).exclude(rollout_key=F("rollout_read"))
-        # Other controllers have no service deployments.
-        rows = rows.filter(deployment_controller="ECS").select_related("cluster")
-        moved = sorted(
-            rows.order_by("-changed_at")[:DEPLOYMENTS_READ_FOR],
-            key=lambda s: s.rollout_state != "IN_PROGRESS",
-        )
-        if not moved:
-            return
-        lists = side_by_side(
-            lambda service: ecs.list_service_deployments(
-                self.scope, service.cluster.name, service.name, limit=DEPLOYMENTS_LISTED
-            ),
-            moved,
-        )
-        arns = [item["serviceDeploymentArn"] for items in lists for item in items]
-        self.take_deployments(self.unfinished(arns), {service.arn: service.pk for service in moved}, moved)
-
-    def unfinished(self, arns: Iterable[str]) -> list[str]:
-        """Return the deployments that are not stored as finished; those never change again."""
-        listed = list(dict.fromkeys(arns))
-        over = ServiceDeployment.objects.filter(arn__in=listed).exclude(status__in=rollouts.OPEN)
-        done = set(over.values_list("arn", flat=True))
-        return [arn for arn in listed if arn not in done]
-
-    def read_open_deployments(self) -> None:
-        """Describe the deployments that were still moving, which a service's own counts may not show any more."""
-        rows = ServiceDeployment.objects.filter(
-            service__cluster__account=self.account,
-            service__cluster__region=self.target.region,
-            status__in=rollouts.OPEN,
-            gone_at=None,
-        )
-        known = list(rows.values_list("arn", "service__arn", "service_id")[: DEPLOYMENTS_READ_FOR * 5])
-        if known:
-            self.take_deployments([arn for arn, _, _ in known], {arn: pk for _, arn, pk in known}, ())
-
-    def take_deployments(
-        self, arns: Sequence[str], services: dict[str, int], moved: Iterable[Service]
-    ) -> None:
-        """Describe deployments and the revisions not yet known of, and store both."""
-        at = timezone.now()
-        described = ecs.describe_service_deployments(self.scope, arns)
-        targets = [
-            str(item["targetServiceRevision"]["arn"])
-            for item in described.items
-            if item.get("targetServiceRevision")
-        ]
-        revisions = rollouts.known_revisions(targets)
-        unknown = [arn for arn in dict.fromkeys(targets) if arn not in revisions]
-        for item in ecs.describe_service_revisions(self.scope, unknown).items:
-            revisions[item["serviceRevisionArn"]] = item
-        with self.storing() as changes:
-            found = rollouts.store_service_deployments(services, described.items, revisions, at)
-            missing = [failure.arn for failure in described.failures if failure.reason == "MISSING"]
-            ServiceDeployment.objects.filter(arn__in=missing).update(gone_at=at)
-            for service in moved:
-                # As it was when listed: what moves meanwhile is read in the next round.
-                Service.objects.filter(pk=service.pk).update(rollout_read=service.rollout_key)
-            self.finish(found, changes)
-
-    def read_definitions(self) -> None:
-        """Describe task definitions that are not known; a revision is read once, because it never changes."""
-        arns = rollouts.wanted_definitions(self.account, self.target.region, DEFINITIONS_READ)
-        if not arns:
-            return
-        at = timezone.now()
-        answers = side_by_side(self.describe_definition, arns)
-        with self.storing() as changes:
-            for arn, item in zip(arns, answers, strict=True):
-                if item is None:
-                    rollouts.store_missing_definition(self.account, self.target.region, arn, at)
-                else:
-                    rollouts.store_definition(self.account, self.target.region, item, at)
-            users = Service.objects.filter(task_definition_arn__in=arns, gone_at=None)
-            found = Changes(services=set(users.values_list("pk", flat=True)))
-            self.finish(found, changes)
-
-    def describe_definition(self, arn: str) -> ecs.Item | None:
-        """Describe a task definition, None for one that ECS has deleted."""
-        try:
-            return ecs.describe_task_definition(self.scope, arn)
-        except (AwsNotFound, AwsRefused):
-            return None
 
     # Shared -------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from django.db.models import Max
 from clusters.changes import Changes
 from clusters.hashing import as_facts, state_hash
 from clusters.models import Account, RolloutSample, Service, ServiceDeployment, TaskDefinition
+from clusters.revisions import failed_count_of, images_of_revision, store_moments
 from clusters.service_view import primary_of
 from clusters.snapshots import FOLLOW_SECONDS, OBSERVED, Item, differs, known_by_arn, observed, upsert
 from clusters.spans import parse_time
@@ -33,6 +34,9 @@ DEPLOYMENT_FIELDS = [
     "images",
     "started_at",
     "finished_at",
+    "lifecycle_stage",
+    "strategy",
+    "failed_count",
 ]
 DEFINITION_FIELDS = [*OBSERVED, "status", "registered_at", "tags"]
 
@@ -49,6 +53,7 @@ def store_service_deployments(
         if differs(known.get(arn), new_hash, at):
             written.append(deployment_row(services[item["serviceArn"]], item, revisions, new_hash, at))
     upsert(ServiceDeployment, written, DEPLOYMENT_FIELDS)
+    store_moments(written, described, at)
     follow_failed(written, at)
     return Changes(deployments_of={row.service_id for row in written})
 
@@ -83,41 +88,11 @@ def deployment_row(
         created_at=item.get("createdAt") or at,
         started_at=item.get("startedAt"),
         finished_at=item.get("finishedAt"),
+        lifecycle_stage=item.get("lifecycleStage") or "",
+        strategy=(item.get("deploymentConfiguration") or {}).get("strategy") or "",
+        failed_count=failed_count_of(item),
         **observed("service-deployment", item, new_hash, at),
     )
-
-
-def images_of_revision(revision: Item) -> list[dict[str, str]]:
-    """Return the images that a revision is pinned to."""
-    return [
-        {
-            "container": image.get("containerName") or "",
-            "image": image.get("image") or "",
-            "digest": image.get("imageDigest") or "",
-        }
-        for image in revision.get("containerImages") or []
-    ]
-
-
-def known_revisions(arns: Iterable[str]) -> dict[str, Item]:
-    """Return the revisions that stored deployments tell of, in ECS's form; they never change."""
-    rows = ServiceDeployment.objects.filter(target_revision_arn__in=set(arns)).exclude(task_definition_arn="")
-    return {
-        arn: {
-            "taskDefinition": definition,
-            "containerImages": [
-                {
-                    "containerName": image["container"],
-                    "image": image["image"],
-                    "imageDigest": image["digest"],
-                }
-                for image in images
-            ],
-        }
-        for arn, definition, images in rows.values_list(
-            "target_revision_arn", "task_definition_arn", "images"
-        )
-    }
 
 
 def store_definition(account: Account, region: str, item: Item, at: datetime) -> TaskDefinition:

@@ -172,6 +172,8 @@ class Service(Observed):
     newest_event_id = models.CharField(max_length=64, blank=True)
     rollout_key = models.CharField(max_length=32, blank=True)
     rollout_read = models.CharField(max_length=32, blank=True)
+    # Whether all that ECS still knows of its deployments was taken over, and not only the newest page.
+    is_history_read = models.BooleanField(default=False)
     # A failed rollout stays red until someone says that they have seen it, or the next one succeeds.
     acknowledged_deployment = models.CharField(max_length=255, blank=True)
     # The row of the fleet page, drawn once when the state changes: a thousand services are one join, not templates.
@@ -339,9 +341,18 @@ class ServiceDeployment(Observed):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     created_by = models.CharField(max_length=255, blank=True, help_text="Principal, where CloudTrail tells.")
+    lifecycle_stage = models.CharField(max_length=48, blank=True)
+    strategy = models.CharField(max_length=16, blank=True, help_text="ROLLING where ECS names none.")
+    failed_count = models.PositiveIntegerField(
+        null=True, help_text="Failed tasks as the circuit breaker counted; empty where it does not."
+    )
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [
+            # Estimates and the history of a service ask for its newest.
+            models.Index(fields=["service", "-created_at"], name="deployment_of_service")
+        ]
 
     def __str__(self) -> str:
         return self.arn.rsplit("/", 1)[-1]
