@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.db import models
 
 
@@ -38,6 +40,8 @@ class AuditEntry(models.Model):
             models.Index(fields=["actor", "-seq"], name="audit_actor"),
             models.Index(fields=["action", "-seq"], name="audit_action"),
             models.Index(fields=["target", "-seq"], name="audit_target"),
+            # Reports and the page's counts read a period.
+            models.Index(fields=["at"], name="audit_at"),
         ]
 
     def __str__(self) -> str:
@@ -52,3 +56,61 @@ class AuditChain(models.Model):
 
     def __str__(self) -> str:
         return f"next {self.next_seq}"
+
+
+class LedgerKey(models.Model):
+    """A public key that has signed checkpoints; `canonical` is what the key before it has signed with `signature`."""
+
+    key_id = models.CharField(max_length=16, primary_key=True)
+    public_key = models.CharField(max_length=64, unique=True)
+    added_at = models.DateTimeField()
+    canonical = models.BinaryField()
+    signature = models.CharField(max_length=128, blank=True, help_text="Empty for the first key.")
+
+    class Meta:
+        ordering = ["added_at"]
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
+class Checkpoint(models.Model):
+    """A signed statement of where the chain stood; `canonical` holds the exact bytes that were signed."""
+
+    number = models.PositiveBigIntegerField(primary_key=True)
+    seq = models.PositiveBigIntegerField(help_text="The last entry that it covers.")
+    head_hash = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    key = models.ForeignKey(LedgerKey, on_delete=models.PROTECT, related_name="checkpoints")
+    canonical = models.BinaryField()
+    signature = models.CharField(max_length=128)
+
+    class Meta:
+        ordering = ["-number"]
+        # An export walks the checkpoints beside the entries.
+        indexes = [models.Index(fields=["seq", "number"], name="audit_checkpoint_seq")]
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.number} through entry {self.seq}"
+
+
+class Duty(models.Model):
+    """Something that is done for the ledger again and again, and how it goes: signing, copying, verifying.
+
+    No evidence: it may be rewritten at any time, and is what the ledger page shows.
+    """
+
+    name = models.CharField(max_length=16, primary_key=True)
+    detail = models.JSONField(default=dict)
+    asked_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    failure_count = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    next_at = models.DateTimeField(default=datetime(2000, 1, 1, tzinfo=UTC))
+
+    class Meta:
+        verbose_name_plural = "duties"
+
+    def __str__(self) -> str:
+        return self.name

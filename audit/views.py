@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 from audit.actions import record
 from audit.filters import AuditFilter
 from audit.models import AuditEntry
-from audit.queries import verify_chain
+from audit.verification import verify_ledger
 from ecsconsole.http import ConsoleRequest, render_page
 
 PAGE_SIZE = 50
@@ -46,7 +46,7 @@ def ledger(request: ConsoleRequest) -> HttpResponse:
     context = {
         "filter": entries,
         "page": page,
-        "verification": verify_chain() if "verify" in request.GET else None,
+        "verification": verify_ledger() if "verify" in request.GET else None,
     }
     return render_page(request, "audit/ledger.html", context, partial="audit-entries")
 

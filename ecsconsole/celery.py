@@ -29,4 +29,19 @@ app.conf.beat_schedule = {
         "schedule": 2.0,
         "options": {"expires": 2.0, "queue": "ops"},
     },
+    "seal-ledger": {
+        "task": "audit.tasks.seal",
+        "schedule": 15.0,
+        "options": {"expires": 15.0, "queue": "ops"},
+    },
+    "copy-ledger": {
+        "task": "audit.tasks.copy",
+        "schedule": 15.0,
+        "options": {"expires": 15.0, "queue": "ops"},
+    },
+    "verify-ledger": {
+        "task": "audit.tasks.verify",
+        "schedule": 60.0,
+        "options": {"expires": 60.0, "queue": "ops"},
+    },
 }

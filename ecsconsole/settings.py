@@ -244,6 +244,7 @@ CELERY_TASK_ROUTES = {
     "clusters.tasks.*": {"queue": "poll"},
     "logs.tasks.*": {"queue": "poll"},
     "deployments.tasks.*": {"queue": "ops"},
+    "audit.tasks.*": {"queue": "ops"},
 }
 CELERY_TASK_TIME_LIMIT = 60
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 3
@@ -261,6 +262,26 @@ STALE_AFTER_SECONDS = env.float("STALE_AFTER_SECONDS", default=60.0)
 AWS_BUDGET_SHARE = env.float("AWS_BUDGET_SHARE", default=0.5)
 AWS_REGIONS = env.list("ECSCONSOLE_REGIONS", default=[])
 APPROVAL_EXPIRY = timedelta(hours=env.int("APPROVAL_EXPIRY_HOURS", default=24))
+
+# Signs the ledger's checkpoints. A local console makes its own beside, not in, the database.
+LEDGER_KEY_FILE = env.str("LEDGER_KEY_FILE", default=str(VAR_DIR / "ledger-key.pem"))
+LEDGER_KEY_IS_MADE = (LOCAL or DEBUG) and "LEDGER_KEY_FILE" not in env
+LEDGER_COPY_DIR = env.str("LEDGER_COPY_DIR", default="")
+LEDGER_COPY_S3 = env.str("LEDGER_COPY_S3", default="")
+LEDGER_COPY_S3_REGION = env.str("LEDGER_COPY_S3_REGION", default="")
+LEDGER_COPY_S3_ROLE_ARN = env.str("LEDGER_COPY_S3_ROLE_ARN", default="")
+LEDGER_COPY_S3_EXTERNAL_ID = env.str("LEDGER_COPY_S3_EXTERNAL_ID", default="")
+LEDGER_COPY_LOCK_MODE = env.str("LEDGER_COPY_LOCK_MODE", default="COMPLIANCE")
+LEDGER_COPY_KEEP = timedelta(days=env.int("LEDGER_COPY_KEEP_DAYS", default=400))
+LEDGER_COPY_ENTRIES = env.bool("LEDGER_COPY_ENTRIES", default=True)
+if LEDGER_COPY_S3 and not (LEDGER_COPY_S3.startswith("s3://") and LEDGER_COPY_S3_REGION):
+    raise ImproperlyConfigured(
+        f"LEDGER_COPY_S3={LEDGER_COPY_S3} must be s3://bucket/prefix, and LEDGER_COPY_S3_REGION the bucket's region."
+    )
+if LEDGER_COPY_LOCK_MODE not in {"COMPLIANCE", "GOVERNANCE"}:
+    raise ImproperlyConfigured(
+        f"LEDGER_COPY_LOCK_MODE={LEDGER_COPY_LOCK_MODE} is not known. Use COMPLIANCE or GOVERNANCE."
+    )
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FORMAT = env.str("LOG_FORMAT", default="console" if LOCAL else "json")

@@ -24,7 +24,7 @@ def redis_url() -> str:
 def flushable_ledger() -> Iterator[None]:
     """Let the test runner empty the append-only ledger between transactional tests, and nobody else."""
     from audit.chain import GENESIS_HASH
-    from audit.triggers import CREATE, DROP
+    from audit.triggers import CREATE, CREATE_SEALS, DROP, DROP_SEALS
 
     connection = connections["default"]
     original = connection.ops.sql_flush
@@ -32,9 +32,17 @@ def flushable_ledger() -> Iterator[None]:
 
     def sql_flush(*args: object, **kwargs: object) -> list[str]:
         statements = original(*args, **kwargs)
-        return (
-            [*DROP[connection.vendor], *statements, chain, *CREATE[connection.vendor]] if statements else []
-        )
+        vendor = connection.vendor
+        if not statements:
+            return []
+        return [
+            *DROP[vendor],
+            *DROP_SEALS[vendor],
+            *statements,
+            chain,
+            *CREATE[vendor],
+            *CREATE_SEALS[vendor],
+        ]
 
     connection.ops.sql_flush = sql_flush
     yield

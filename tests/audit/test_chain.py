@@ -8,8 +8,8 @@ from django.db import DatabaseError, connection, transaction
 from access.resources import Resource
 from audit.actions import record
 from audit.models import AuditChain, AuditEntry
-from audit.queries import verify_chain
-from audit.triggers import CREATE, DROP
+from audit.verification import verify_ledger
+from tests.audit.tampering import tamper
 
 pytestmark = pytest.mark.django_db
 
@@ -21,22 +21,12 @@ def write_some(count: int = 3) -> list[AuditEntry]:
     ]
 
 
-def tamper(sql: str) -> None:
-    """Do what an owner of the database can: drop the triggers, then edit."""
-    with connection.cursor() as cursor:
-        for statement in DROP[connection.vendor]:
-            cursor.execute(statement)
-        cursor.execute(sql)
-        for statement in CREATE[connection.vendor]:
-            cursor.execute(statement)
-
-
 def test_entries_are_linked_without_gaps() -> None:
     first, second, third = write_some()
     assert [first.seq, second.seq, third.seq] == [1, 2, 3]
     assert second.prev_hash == first.hash
-    assert verify_chain().holds
-    assert verify_chain().entries == 3
+    assert verify_ledger().holds
+    assert verify_ledger().entries == 3
 
 
 def test_entry_names_person_place_and_request(people: dict[str, User], rf: object) -> None:
@@ -88,7 +78,7 @@ def test_database_refuses_to_change_what_was_written(statement: str) -> None:
 def test_tampering_is_found_and_located(sql: str, seq: int, problem: str) -> None:
     write_some()
     tamper(sql)
-    result = verify_chain()
+    result = verify_ledger()
     assert not result.holds
     assert result.broken_seq == seq
     assert problem in result.problem

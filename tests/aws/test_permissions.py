@@ -9,8 +9,10 @@ ROOT = Path(__file__).resolve().parents[2]
 POLICY = (ROOT / "docs" / "aws-permissions.md").read_text(encoding="utf-8")
 
 
-SERVICES = {"ecs.py": "ecs", "operator.py": "ecs", "ecr.py": "ecr", "logs.py": "logs"}
-VERBS = "list|describe|get|batch_get|filter|register|update|stop|run"
+SERVICES = {"ecs.py": "ecs", "operator.py": "ecs", "ecr.py": "ecr", "logs.py": "logs", "s3.py": "s3"}
+# IAM grants the listing of a bucket under another name than the call's.
+NAMED_OTHERWISE = {"s3:ListObjectsV2": "s3:ListBucket"}
+VERBS = "put|list|describe|get|batch_get|filter|register|update|stop|run"
 
 
 def operations_called() -> set[str]:
@@ -18,8 +20,9 @@ def operations_called() -> set[str]:
     called: set[str] = set()
     for file, service in SERVICES.items():
         source = (ROOT / "aws" / file).read_text(encoding="utf-8")
-        for operation in re.findall(rf'"((?:{VERBS})_[a-z_]+)"', source):
-            called.add(f"{service}:{''.join(word.capitalize() for word in operation.split('_'))}")
+        for operation in re.findall(rf'"((?:{VERBS})_[a-z0-9_]+)"', source):
+            action = f"{service}:{''.join(word.capitalize() for word in operation.split('_'))}"
+            called.add(NAMED_OTHERWISE.get(action, action))
     return called
 
 

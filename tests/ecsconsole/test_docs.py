@@ -11,8 +11,8 @@ APPS = ["access", "audit", "clusters", "deployments", "ecsconsole", "live", "log
 
 def settings_read() -> list[str]:
     source = (ROOT / "ecsconsole" / "settings.py").read_text(encoding="utf-8")
-    names = re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', source) + re.findall(
-        r'read_secret\("([A-Z_]+)"\)', source
+    names = re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', source) + re.findall(
+        r'read_secret\("([A-Z0-9_]+)"\)', source
     )
     return sorted(set(names))
 

@@ -1,0 +1,408 @@
+#!/usr/bin/env python3
+"""Verify an export of the ledger:  python verifier.py FILE [--key PUBLIC_KEY] [--anchor FILE]
+
+Needs Python 3.11 or newer and nothing else: no package, no server, no database. Ed25519 is written out below, so that
+an auditor has nothing to install before believing the answer.
+
+Exit 0: everything holds. Exit 1: the first broken entry is named, with what is wrong. Exit 2: the file cannot be read.
+
+--key     a public key (64 hex digits) that you know to be the console's, from elsewhere than FILE. Without it the
+          answer is only that FILE agrees with itself, because FILE brings its own keys.
+--anchor  checkpoints.jsonl of a copy that was kept elsewhere: FILE must contain each of its checkpoints.
+--copy    FILEs are the segments of such a copy, in order, which have no header.
+
+A line is a JSON object. `canonical` is the exact text that was hashed or signed.
+    {"kind": "header", "canonical": …, "signature": …}      entries, checkpoints, head_hash, at, key_id
+    {"kind": "key", "canonical": …, "signature": …}         key_id, public_key, endorsed_by: who signed it
+    {"kind": "entry", "seq": …, "canonical": …, "prev_hash": …, "hash": …}
+    {"kind": "checkpoint", "canonical": …, "signature": …}  number, seq, head_hash, at, previous, key_id
+hash = SHA-256(0x00, length of canonical as 8 bytes big-endian, canonical, prev_hash); the first prev_hash is 64 zeros.
+A checkpoint stands after the entry that it covers, and contains the signature of the checkpoint before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+GENESIS_HASH = "0" * 64
+# The entry that a signing key's introduction leaves in the chain: from then on there must be checkpoints.
+KEY_ADDED = "audit.key_added"
+
+# Ed25519 after RFC 8032, verification only.
+PRIME = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+CURVE_D = -121665 * pow(121666, -1, PRIME) % PRIME
+ROOT_OF_MINUS_ONE = pow(2, (PRIME - 1) // 4, PRIME)
+Point = tuple[int, int, int, int]
+
+
+def add(p: Point, q: Point) -> Point:
+    """Add two points in extended coordinates."""
+    a = (p[1] - p[0]) * (q[1] - q[0]) % PRIME
+    b = (p[1] + p[0]) * (q[1] + q[0]) % PRIME
+    c = 2 * p[3] * q[3] * CURVE_D % PRIME
+    d = 2 * p[2] * q[2] % PRIME
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME
+
+
+def multiply(scalar: int, point: Point) -> Point:
+    """Add a point to itself `scalar` times."""
+    result: Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = add(result, point)
+        point = add(point, point)
+        scalar >>= 1
+    return result
+
+
+def decode_point(encoded: bytes) -> Point | None:
+    """Return the point of its 32 bytes, None when there is none."""
+    number = int.from_bytes(encoded, "little")
+    y, sign = number & (2**255 - 1), number >> 255
+    if y >= PRIME:
+        return None
+    square = (y * y - 1) * pow(CURVE_D * y * y + 1, -1, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if (x * x - square) % PRIME:
+        x = x * ROOT_OF_MINUS_ONE % PRIME
+    if (x * x - square) % PRIME or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = PRIME - x
+    return x, y, 1, x * y % PRIME
+
+
+BASE = decode_point((4 * pow(5, -1, PRIME) % PRIME).to_bytes(32, "little"))
+
+
+def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` was made over `message` with the private half of `public`."""
+    if len(public) != 32 or len(signature) != 64 or BASE is None:
+        return False
+    key, commitment = decode_point(public), decode_point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= ORDER:
+        return False
+    digest = hashlib.sha512(signature[:32] + public + message).digest()
+    a = multiply(scalar, BASE)
+    b = add(commitment, multiply(int.from_bytes(digest, "little") % ORDER, key))
+    return (a[0] * b[2] - b[0] * a[2]) % PRIME == 0 and (a[1] * b[2] - b[1] * a[2]) % PRIME == 0
+
+
+Verify = Callable[[bytes, bytes, bytes], bool]
+
+
+def canonical_bytes(content: dict[str, Any]) -> bytes:
+    """Return the one byte form of what is hashed or signed: sorted keys, no spaces, UTF-8."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def link_hash(canonical: bytes, prev_hash: str) -> str:
+    """Hash an entry to its predecessor; the length prefix keeps the two parts apart."""
+    digest = hashlib.sha256(
+        b"\x00" + len(canonical).to_bytes(8, "big") + canonical + bytes.fromhex(prev_hash)
+    )
+    return digest.hexdigest()
+
+
+def key_id_of(public: bytes) -> str:
+    """Return the short name of a public key."""
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+class Broken(Exception):
+    """The ledger does not hold; `seq` is the first entry for which that is so."""
+
+    def __init__(self, seq: int, problem: str) -> None:
+        super().__init__(f"broken at entry {seq}: {problem}")
+        self.seq = seq
+        self.problem = problem
+
+
+def content_of(canonical: bytes, seq: int, what: str) -> dict[str, Any]:
+    """Parse what was hashed or signed, or raise `Broken`."""
+    content = parse(canonical)
+    if content is None:
+        raise Broken(seq, f"{what} cannot be read")
+    return content
+
+
+def parse(text: str | bytes) -> dict[str, Any] | None:
+    """Parse a JSON object, None when it is something else."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+class Walk:
+    """Follows keys, entries and checkpoints in their order and raises `Broken` at the first that does not hold.
+
+    `pins` are public keys in hex that are known from elsewhere. Without them the first key is taken at its word. Any
+    later key counts only when a key that counts has signed it. Checkpoints before the first one of a pinned key are
+    covered by it, because each contains the signature of the one before.
+    """
+
+    def __init__(
+        self,
+        pins: Iterable[str] = (),
+        anchors: dict[int, str] | None = None,
+        verify: Verify = verify_ed25519,
+    ) -> None:
+        self.pins = frozenset(pins)
+        self.anchors = anchors or {}
+        self.verify = verify
+        self.keys: dict[str, bytes] = {}
+        self.trusted: set[str] = set()
+        self.is_anchored = not self.pins
+        self.entries = 0
+        self.head_hash = GENESIS_HASH
+        self.checkpoints = 0
+        self.signed_through = 0
+        self.signed_at = ""
+        self.signed_by = ""
+        self.signature = ""
+        self.key_added_at = 0
+
+    def key(self, canonical: bytes, signature: str) -> None:
+        """Take a public key; it counts when it is pinned, the first, or signed by one that counts."""
+        content = content_of(canonical, self.entries + 1, "a public key")
+        key_id = str(content.get("key_id"))
+        public = from_hex(content.get("public_key"))
+        if key_id_of(public) != key_id:
+            raise Broken(self.entries + 1, f"the public key {key_id} is not the one of that name")
+        is_first, endorser = not self.keys, str(content.get("endorsed_by"))
+        self.keys[key_id] = public
+        is_endorsed = endorser in self.trusted and self.fits(endorser, canonical, signature)
+        if public.hex() in self.pins or (is_first and not self.pins) or is_endorsed:
+            self.trusted.add(key_id)
+
+    def fits(self, key_id: str, message: bytes, signature: str) -> bool:
+        return self.verify(self.keys[key_id], message, from_hex(signature))
+
+    def entry(self, seq: int, canonical: bytes, prev_hash: str, stored_hash: str) -> dict[str, Any]:
+        """Take the next entry and return its content."""
+        expected = self.entries + 1
+        if seq > expected:
+            raise Broken(expected, f"it is missing: entry {seq} stands in its place")
+        if seq < expected:
+            raise Broken(seq, "it stands there twice or in the wrong place")
+        if prev_hash != self.head_hash:
+            raise Broken(seq, "it does not follow the entry before it")
+        if link_hash(canonical, prev_hash) != stored_hash:
+            raise Broken(seq, "its content does not match its hash")
+        content = content_of(canonical, seq, "its content")
+        if content.get("seq") != seq:
+            raise Broken(seq, f"it was written as entry {content.get('seq')}")
+        if content.get("action") == KEY_ADDED and not self.key_added_at:
+            self.key_added_at = seq
+        self.entries, self.head_hash = seq, stored_hash
+        return content
+
+    def checkpoint(self, canonical: bytes, signature: str) -> dict[str, Any]:
+        """Take the next checkpoint, which must cover the entry that came last, and return its content."""
+        name = f"checkpoint {self.checkpoints + 1}"
+        content = content_of(canonical, self.entries or 1, name)
+        number, seq, key_id = content.get("number"), content.get("seq"), str(content.get("key_id"))
+        at = min(seq, self.entries + 1) if isinstance(seq, int) else self.entries + 1
+        if number != self.checkpoints + 1:
+            raise Broken(at, f"{name} is missing: checkpoint {number} stands in its place")
+        if key_id not in self.keys:
+            raise Broken(at, f"{name} is signed with the unknown key {key_id}")
+        if not self.fits(key_id, canonical, signature):
+            raise Broken(at, f"the signature of {name} does not fit what it signs")
+        if content.get("kind") != "checkpoint" or content.get("previous") != self.signature:
+            raise Broken(at, f"{name} does not follow the checkpoint before it")
+        if self.anchors.get(number, signature) != signature:
+            raise Broken(at, f"{name} is not the one that was copied elsewhere")
+        self.check_reach(name, content)
+        self.check_trust(name, key_id, at)
+        self.checkpoints, self.signature, self.signed_through = number, signature, self.entries
+        self.signed_at, self.signed_by = str(content.get("at")), key_id
+        return content
+
+    def check_reach(self, name: str, content: dict[str, Any]) -> None:
+        """Compare what a checkpoint signed with how far the entries have come."""
+        seq = content.get("seq")
+        if not isinstance(seq, int) or seq < self.entries:
+            raise Broken(self.entries, f"{name} goes back to entry {seq}")
+        if seq > self.entries:
+            raise Broken(self.entries + 1, f"it is missing: {name} signed everything up to entry {seq}")
+        if content.get("head_hash") != self.head_hash:
+            first = min(self.signed_through + 1, seq)
+            raise Broken(
+                first,
+                f"entries {first} to {seq} were written anew: {name} signed another hash of entry {seq}",
+            )
+
+    def check_trust(self, name: str, key_id: str, at: int) -> None:
+        """Accept a checkpoint's key, or raise when no key that counts has signed it."""
+        if key_id in self.trusted:
+            self.is_anchored = True
+        elif self.is_anchored:
+            raise Broken(at, f"{name} is signed with key {key_id}, for which no earlier key vouches")
+
+    def finish(self) -> None:
+        """Check at the end what only the end can show."""
+        after = self.entries + 1
+        missing = [number for number in self.anchors if number > self.checkpoints]
+        if missing:
+            raise Broken(after, f"checkpoint {max(missing)} was copied elsewhere and is missing here")
+        if self.key_added_at and not self.checkpoints:
+            raise Broken(self.key_added_at, "a signing key was introduced and every checkpoint is missing")
+        if self.checkpoints and not self.is_anchored:
+            raise Broken(1, "no checkpoint is signed with a key that you know")
+
+    def finish_file(self, canonical: bytes, signature: str) -> None:
+        """Compare the end of a file with its header."""
+        after = self.entries + 1
+        header = content_of(canonical, 1, "the header")
+        if header.get("kind") != "header":
+            raise Broken(1, "the header cannot be read")
+        key_id = header.get("key_id", "")
+        if key_id and (key_id not in self.keys or not self.fits(key_id, canonical, signature)):
+            raise Broken(after, "the signature of the header does not fit what it signs")
+        if self.pins and key_id not in self.trusted:
+            raise Broken(after, "the header is not signed with a key that you know")
+        self.check_counts(header)
+        if header.get("head_hash") != self.head_hash:
+            raise Broken(self.entries, "it is not the newest entry that the header names")
+
+    def check_counts(self, header: dict[str, Any]) -> None:
+        """Compare the header's counts with what came."""
+        for name, found in (("entries", self.entries), ("checkpoints", self.checkpoints)):
+            counted = header.get(name)
+            if counted != found:
+                at = self.entries + 1 if name == "entries" else self.signed_through + 1
+                raise Broken(at, f"the header counts {counted} {name}, and the file has {found}")
+
+
+def from_hex(text: Any) -> bytes:
+    """Return the bytes of a hex text, none when it is not one."""
+    try:
+        return bytes.fromhex(str(text))
+    except ValueError:
+        return b""
+
+
+def to_bytes(text: Any) -> bytes:
+    """Return the exact bytes of a `canonical`; bytes that were no UTF-8 travel as surrogates."""
+    return str(text).encode("utf-8", "surrogateescape")
+
+
+def lines_of(paths: Iterable[str]) -> Iterator[tuple[str, int, str]]:
+    """Yield each line with its file and number."""
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield path, number, line
+
+
+def take_line(walk: Walk, line: dict[str, Any]) -> None:
+    """Hand one line that is no header to the walk."""
+    kind, canonical = line.get("kind"), to_bytes(line.get("canonical"))
+    if kind == "entry":
+        seq = line.get("seq")
+        if not isinstance(seq, int):
+            raise Broken(walk.entries + 1, "its number cannot be read")
+        walk.entry(seq, canonical, str(line.get("prev_hash")), str(line.get("hash")))
+    elif kind == "checkpoint":
+        walk.checkpoint(canonical, str(line.get("signature")))
+    elif kind == "key":
+        walk.key(canonical, str(line.get("signature")))
+    else:
+        raise Broken(walk.entries + 1, f"a line of kind {kind!r} does not belong here")
+
+
+def walk_files(walk: Walk, paths: list[str], *, has_header: bool) -> None:
+    """Walk the lines of the files, in order."""
+    header: dict[str, Any] | None = None
+    for path, number, text in lines_of(paths):
+        line = parse(text)
+        if line is None:
+            raise Broken(walk.entries + 1, f"line {number} of {path} cannot be read")
+        if has_header and header is None:
+            header = line
+            if line.get("kind") != "header":
+                raise Broken(1, "the header is missing, so that a missing end could not be seen")
+        else:
+            take_line(walk, line)
+    walk.finish()
+    if header is not None:
+        walk.finish_file(to_bytes(header.get("canonical")), str(header.get("signature")))
+    elif has_header:
+        raise Broken(1, "the file is empty")
+
+
+def read_anchors(paths: list[str]) -> dict[int, str]:
+    """Return number and signature of the checkpoints that were copied elsewhere."""
+    anchors: dict[int, str] = {}
+    for _, _, text in lines_of(paths):
+        line = json.loads(text)
+        if line.get("kind") == "checkpoint":
+            anchors[int(json.loads(line["canonical"])["number"])] = str(line["signature"])
+    return anchors
+
+
+def summary(walk: Walk) -> str:
+    """Say what was proved, and what was not."""
+    lines = [
+        f"The ledger holds: {walk.entries} entries, {walk.checkpoints} checkpoints, head {walk.head_hash}."
+    ]
+    if walk.checkpoints:
+        lines.append(
+            f"Signed through entry {walk.signed_through} at {walk.signed_at} with key {walk.signed_by} "
+            f"({walk.keys[walk.signed_by].hex()})."
+        )
+    if walk.signed_through < walk.entries:
+        lines.append(f"Not signed yet: entries {walk.signed_through + 1} to {walk.entries}.")
+    if not walk.pins:
+        lines.append(
+            "The keys are those that the file brings. Compare them with ones that you know, or give --key."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Verify the files that the arguments name."""
+    parser = argparse.ArgumentParser(
+        description="Verify an export of the ledger, without server and network."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument(
+        "--key", action="append", default=[], help="a public key that you know, 64 hex digits"
+    )
+    parser.add_argument(
+        "--anchor", action="append", default=[], help="checkpoints that were copied elsewhere"
+    )
+    parser.add_argument(
+        "--copy", action="store_true", help="the files are segments of a copy, without a header"
+    )
+    options = parser.parse_args(arguments)
+    pins = [key.lower() for key in options.key]
+    if any(len(from_hex(pin)) != 32 for pin in pins):
+        parser.error("a public key has 64 hex digits")
+    try:
+        walk = Walk(pins, read_anchors(options.anchor))
+        walk_files(walk, options.files, has_header=not options.copy)
+    except Broken as broken:
+        sys.stdout.write(f"The ledger is {broken}.\n")
+        return 1
+    except (OSError, UnicodeDecodeError, LookupError, ValueError) as error:
+        sys.stderr.write(f"Cannot be read: {error}\n")
+        return 2
+    sys.stdout.write(summary(walk))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
