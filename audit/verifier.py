@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -39,6 +40,7 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 CURVE_D = -121665 * pow(121666, -1, PRIME) % PRIME
 ROOT_OF_MINUS_ONE = pow(2, (PRIME - 1) // 4, PRIME)
 Point = tuple[int, int, int, int]
+Verify = Callable[[bytes, bytes, bytes], bool]
 
 
 def add(p: Point, q: Point) -> Point:
@@ -96,9 +98,6 @@ def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
     return (a[0] * b[2] - b[0] * a[2]) % PRIME == 0 and (a[1] * b[2] - b[1] * a[2]) % PRIME == 0
 
 
-Verify = Callable[[bytes, bytes, bytes], bool]
-
-
 def canonical_bytes(content: dict[str, Any]) -> bytes:
     """Return the one byte form of what is hashed or signed: sorted keys, no spaces, UTF-8."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -106,10 +105,8 @@ def canonical_bytes(content: dict[str, Any]) -> bytes:
 
 def link_hash(canonical: bytes, prev_hash: str) -> str:
     """Hash an entry to its predecessor; the length prefix keeps the two parts apart."""
-    digest = hashlib.sha256(
-        b"\x00" + len(canonical).to_bytes(8, "big") + canonical + bytes.fromhex(prev_hash)
-    )
-    return digest.hexdigest()
+    length = len(canonical).to_bytes(8, "big")
+    return hashlib.sha256(b"\x00" + length + canonical + bytes.fromhex(prev_hash)).hexdigest()
 
 
 def key_id_of(public: bytes) -> str:
@@ -252,10 +249,9 @@ class Walk:
 
     def finish(self) -> None:
         """Check at the end what only the end can show."""
-        after = self.entries + 1
-        missing = [number for number in self.anchors if number > self.checkpoints]
-        if missing:
-            raise Broken(after, f"checkpoint {max(missing)} was copied elsewhere and is missing here")
+        newest = max(self.anchors, default=0)
+        if newest > self.checkpoints:
+            raise Broken(self.entries + 1, f"checkpoint {newest} was copied elsewhere and is missing here")
         if self.key_added_at and not self.checkpoints:
             raise Broken(self.key_added_at, "a signing key was introduced and every checkpoint is missing")
         if self.checkpoints and not self.is_anchored:
@@ -273,24 +269,22 @@ class Walk:
         if self.pins and key_id not in self.trusted:
             raise Broken(after, "the header is not signed with a key that you know")
         self.check_counts(header)
-        if header.get("head_hash") != self.head_hash:
-            raise Broken(self.entries, "it is not the newest entry that the header names")
 
     def check_counts(self, header: dict[str, Any]) -> None:
-        """Compare the header's counts with what came."""
+        """Compare what the header counts and names with what came."""
         for name, found in (("entries", self.entries), ("checkpoints", self.checkpoints)):
             counted = header.get(name)
             if counted != found:
                 at = self.entries + 1 if name == "entries" else self.signed_through + 1
                 raise Broken(at, f"the header counts {counted} {name}, and the file has {found}")
+        if header.get("head_hash") != self.head_hash:
+            raise Broken(self.entries, "it is not the newest entry that the header names")
 
 
 def from_hex(text: Any) -> bytes:
     """Return the bytes of a hex text, none when it is not one."""
-    try:
-        return bytes.fromhex(str(text))
-    except ValueError:
-        return b""
+    digits = str(text)
+    return bytes.fromhex(digits) if re.fullmatch("([0-9a-f]{2})*", digits) else b""
 
 
 def to_bytes(text: Any) -> bytes:
@@ -388,11 +382,10 @@ def main(arguments: list[str]) -> int:
         "--copy", action="store_true", help="the files are segments of a copy, without a header"
     )
     options = parser.parse_args(arguments)
-    pins = [key.lower() for key in options.key]
-    if any(len(from_hex(pin)) != 32 for pin in pins):
-        parser.error("a public key has 64 hex digits")
+    if any(len(from_hex(key)) != 32 for key in options.key):
+        parser.error("a public key has 64 hex digits, in small letters")
     try:
-        walk = Walk(pins, read_anchors(options.anchor))
+        walk = Walk(options.key, read_anchors(options.anchor))
         walk_files(walk, options.files, has_header=not options.copy)
     except Broken as broken:
         sys.stdout.write(f"The ledger is {broken}.\n")
