@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
@@ -12,6 +15,7 @@ from django.http import HttpRequest
 
 from access.models import RoleBinding
 from access.resources import Resource
+from access.sessions import end_sessions
 from access.step_up import require_recent_sign_in
 from audit.actions import record
 
@@ -84,6 +88,9 @@ class RoleBindingAdmin(LedgerAdmin):
     search_fields = ["user__username", "group__name", "cluster", "service"]
 
 
+# Sign-in by others' pages would be a second door, and nothing would come into the ledger.
+for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator):
+    admin.site.unregister(model)
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
@@ -100,6 +107,16 @@ class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
     list_display = ["username", "email", "is_active", "last_login"]
     list_filter = ["is_active", "groups"]
     filter_horizontal = ["groups"]
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if isinstance(obj, User) and not obj.is_active and "is_active" in form.changed_data:
+            end_sessions(
+                person=obj,
+                actor=cast(User, request.user),
+                reason="The account was disabled.",
+                request=request,
+            )
 
     def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         require_recent_sign_in(request)

@@ -17,6 +17,7 @@ from access.decisions import PermissionMissing
 from access.models import ApiToken
 from access.queries import Access
 from access.resources import ANYWHERE, Resource
+from access.sessions import note_seen
 from access.step_up import SignInTooOld
 from audit.actions import record
 
@@ -52,6 +53,7 @@ class SessionLimitMiddleware:
         seen = session.get("seen_at")
         if seen is None or (now - datetime.fromisoformat(seen)).total_seconds() > 60:
             session["seen_at"] = now.isoformat()
+            note_seen(session.session_key, now)
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):

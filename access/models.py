@@ -86,6 +86,15 @@ class RoleBinding(models.Model):
     effect = models.CharField(max_length=5, choices=Effect.choices, default=Effect.ALLOW)
     not_after = models.DateTimeField(null=True, blank=True)
     source = models.CharField(max_length=5, choices=Source.choices, default=Source.LOCAL, editable=False)
+    mapping = models.ForeignKey(
+        "GroupMapping",
+        null=True,
+        blank=True,
+        # What a group gave ends with the mapping, not at each person's next sign-in.
+        on_delete=models.CASCADE,
+        related_name="bindings",
+        editable=False,
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -119,3 +128,68 @@ class RoleBinding(models.Model):
             allows=self.effect == self.Effect.ALLOW,
             not_after=self.not_after,
         )
+
+
+class GroupMapping(models.Model):
+    """What members of a group at the identity provider get here: one role at one place.
+
+    Never edited: to change one, remove it and add another. The bindings that came of it go with it.
+    """
+
+    idp_group = models.CharField("group at the identity provider", max_length=255)
+    role = models.CharField(max_length=20, choices=list(ROLE_LABELS.items()))
+    environment = models.CharField(
+        max_length=16, blank=True, choices=[(name, name) for name in ENVIRONMENTS], help_text="empty: any"
+    )
+    account_id = models.CharField(
+        max_length=12,
+        blank=True,
+        validators=[RegexValidator(r"^\d{12}$", "An account id has 12 digits.")],
+        help_text="12 digits; empty: any",
+    )
+    region = models.CharField(max_length=32, blank=True)
+    cluster = models.CharField(
+        max_length=255, blank=True, help_text="Name or glob such as prod-*; empty: any"
+    )
+    service = models.CharField(max_length=255, blank=True, help_text="Name or glob; empty: any")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["idp_group", "role", "pk"]
+        constraints = [
+            # Twice the same would give each person the same binding twice.
+            models.UniqueConstraint(
+                fields=["idp_group", "role", "environment", "account_id", "region", "cluster", "service"],
+                name="group_mapping_is_said_once",
+                violation_error_message="This group has this role there already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.idp_group}: {self.get_role_display()} in {self.place}"
+
+    @property
+    def place(self) -> str:
+        """Return the place in words."""
+        parts = (self.environment, self.account_id, self.region, self.cluster, self.service)
+        return "/".join(part for part in parts if part) or "everything"
+
+
+class PersonSession(models.Model):
+    """Whose a session is and where it came from: Django's own row does not say, so it could not be ended by person."""
+
+    session_key = models.CharField(max_length=40, unique=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="console_sessions"
+    )
+    method = models.CharField(max_length=16, help_text="password, sso or first admin")
+    ip = models.CharField(max_length=45, blank=True)
+    user_agent = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-seen_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"

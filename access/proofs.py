@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
 
@@ -26,14 +28,21 @@ class Ways:
     """How this person can prove who they are."""
 
     password: bool
+    sso: str
 
     def __bool__(self) -> bool:
-        return self.password
+        return bool(self.password or self.sso)
 
 
 def ways_of(user: Any) -> Ways:
-    """Return the ways that a person has."""
-    return Ways(password=user.has_usable_password())
+    """Return the ways that a person has; `sso` is what the identity provider is called."""
+    return Ways(password=user.has_usable_password(), sso=settings.OIDC_NAME if comes_by_sso(user) else "")
+
+
+def comes_by_sso(user: Any) -> bool:
+    """Whether a person has an account at the identity provider that is configured now."""
+    issuer = settings.OIDC_ISSUER
+    return bool(issuer) and SocialAccount.objects.filter(user=user, provider=issuer).exists()
 
 
 def is_proof(fields: Mapping[str, Any]) -> bool:

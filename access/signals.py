@@ -5,21 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
+from access.sessions import METHOD, forget_session, remember_session
 from access.step_up import note_proof
 from audit.actions import record
 
 
 def on_signed_in(sender: object, request: HttpRequest, user: Any, **kwargs: Any) -> None:
-    record(action="sign_in.ok", actor=user, target=user.get_username(), request=request)
-    note_proof(request.session, timezone.now())
+    now = timezone.now()
+    with transaction.atomic():
+        method = str(request.session.get(METHOD, "password"))
+        record(
+            action="sign_in.ok",
+            actor=user,
+            target=user.get_username(),
+            data={"method": method},
+            request=request,
+        )
+        remember_session(request, user, now)
+    note_proof(request.session, now)
 
 
 def on_signed_out(sender: object, request: HttpRequest, user: Any, **kwargs: Any) -> None:
     if user is not None:
         record(action="sign_in.ended", actor=user, target=user.get_username(), request=request)
+        forget_session(request.session.session_key)
 
 
 def on_sign_in_failed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
@@ -14,6 +15,11 @@ from ecsconsole.errors import ConsoleError, render_error
 from ecsconsole.http import ConsoleRequest, render_page
 
 
+def sso_name() -> str:
+    """Return what the identity provider is called, empty without one."""
+    return settings.OIDC_NAME if settings.OIDC_ISSUER else ""
+
+
 class SignInView(LoginView):
     """Sign in with user name and password."""
 
@@ -22,7 +28,7 @@ class SignInView(LoginView):
     redirect_authenticated_user = True
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(**kwargs, expired="expired" in self.request.GET)
+        return super().get_context_data(**kwargs, expired="expired" in self.request.GET, sso=sso_name())
 
 
 class SignOutView(LogoutView):

@@ -75,6 +75,11 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_structlog",
     "template_partials",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
     "axes",
     "csp",
     "audit",
@@ -99,6 +104,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "ecsconsole.logging.RequestLogMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "access.middleware.AccessMiddleware",
     "ecsconsole.errors.ErrorPageMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -166,6 +172,24 @@ AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False
 AXES_LOCKOUT_CALLABLE = "access.views.locked_out"
 AXES_IPWARE_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0) or None
+
+# Single sign-on by OpenID Connect; off without an issuer.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_CLIENT_ID = env.str("OIDC_CLIENT_ID", default="")
+OIDC_CLIENT_SECRET = read_secret("OIDC_CLIENT_SECRET")
+OIDC_NAME = env.str("OIDC_NAME", default="single sign-on")
+OIDC_SCOPES = env.str("OIDC_SCOPES", default="openid profile email").split()
+OIDC_GROUPS_CLAIM = env.str("OIDC_GROUPS_CLAIM", default="groups")
+if OIDC_ISSUER:
+    if not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
+        raise ImproperlyConfigured("OIDC_ISSUER is set; set OIDC_CLIENT_ID and OIDC_CLIENT_SECRET as well.")
+    if not OIDC_ISSUER.startswith("https://") and not LOCAL:
+        raise ImproperlyConfigured(f"OIDC_ISSUER={OIDC_ISSUER} is not https: anybody between could sign in.")
+    if len(OIDC_ISSUER) > 200:
+        raise ImproperlyConfigured("OIDC_ISSUER is longer than 200 characters; accounts are kept under it.")
+    if "openid" not in OIDC_SCOPES:
+        raise ImproperlyConfigured("OIDC_SCOPES lacks openid; without it there is no word on who signs in.")
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
 
 SESSION_IDLE = timedelta(minutes=env.int("SESSION_IDLE_MINUTES", default=60))
 SESSION_ABSOLUTE = timedelta(hours=env.int("SESSION_ABSOLUTE_HOURS", default=12))

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from access.first_admin import make_link
+from access.models import GroupMapping
 from clusters.models import Service
 from tests.builders import (
     make_change,
@@ -58,6 +59,7 @@ def world(people: dict[str, User]) -> World:
             "revision": [*place, "checkout-api", 7],
             "change": [change.pk],
             "entry": [1],
+            "mapping": [GroupMapping.objects.create(idp_group="ops", role="operator").pk],
             "token": [make_link("http://x").rstrip("/").rsplit("/", 1)[-1] or "none"],
             "": [],
         },
@@ -69,6 +71,7 @@ LOOK = (302, 404, 200, 200, 200, 200, 200)
 OPEN = (302, 200, 200, 200, 200, 200, 200)
 OPERATE = (302, 404, 403, 200, 200, 403, 403)
 AUDIT = (302, 403, 403, 403, 403, 200, 403)
+MANAGE = (302, 403, 403, 403, 403, 403, 200)
 PUBLIC = (200,) * 7
 REFUSED = (302, 405, 405, 405, 405, 405, 405)
 Answers = tuple[int, ...]
@@ -124,9 +127,14 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     # The stream itself is answered beside Django; this address tells a server without ASGI so.
     "live-stream": ("", (302, 501, 501, 501, 501, 501, 501), REFUSED),
     "sign-in": ("", (200, 302, 302, 302, 302, 302, 302), (200, 302, 302, 302, 302, 302, 302)),
+    # Nothing is there while no identity provider is configured.
+    "sso-start": ("", (405,) * 7, (404,) * 7),
+    "sso-callback": ("", (404,) * 7, (405,) * 7),
     "sign-out": ("", REFUSED, (302,) * 7),
     # Once there is a user it is closed to everybody.
     "first-sign-in": ("token", (404,) * 7, (404,) * 7),
+    "group-mappings": ("", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
+    "group-mapping-remove": ("mapping", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     # Without a proof it asks again.
     "confirm-sign-in": ("", OPEN, (302, 422, 422, 422, 422, 422, 422)),
     "profile": ("", OPEN, REFUSED),

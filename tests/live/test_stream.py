@@ -15,12 +15,13 @@ import redis
 from django.test import Client
 from django.utils import timezone
 
+from access.sessions import end_sessions
 from ecsconsole.broker import start_broker
 from ecsconsole.children import stop_all
 from live import topics
 from live.bus import Bus
 from live.hub import CLIENT_NAME
-from live.stream import Stream
+from live.stream import Stream, application
 from tests.live.browser import Tab, opened, scope_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -219,7 +220,15 @@ def change_password(client: Client, people: Any) -> None:
     people["carol"].save()
 
 
-@pytest.mark.parametrize("end", [sign_out, disable, idle_too_long, change_password])
+def end_everywhere(client: Client, people: Any) -> None:
+    end_sessions(person=people["carol"], actor=people["erin"])
+
+
+def test_open_stream_is_checked_within_30_seconds() -> None:
+    assert application.check_seconds <= 30
+
+
+@pytest.mark.parametrize("end", [sign_out, disable, idle_too_long, change_password, end_everywhere])
 def test_end_of_the_session_ends_the_stream(
     redis_url: str, bus: Bus, as_: Any, people: Any, end: Callable[[Client, Any], None]
 ) -> None:

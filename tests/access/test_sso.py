@@ -1,0 +1,512 @@
+"""Single sign-on against a real OpenID Connect provider on loopback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from allauth.socialaccount.models import SocialAccount
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from access.models import GroupMapping, RoleBinding
+from access.queries import Access
+from access.sso.provider import ConsoleAdapter
+from audit.models import AuditEntry
+from tests.access.idp import CALLBACK, Idp, asked, changed, come_back, leave, running_idp
+from tests.builders import bind, make_person
+from tests.conftest import SignedIn
+from tests.deployments.pages import Registry, at, deployable, registry
+
+__all__ = ["registry"]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Idp]:
+    with running_idp() as idp:
+        idp.register(CALLBACK)
+        yield idp
+
+
+@pytest.fixture
+def idp(provider: Idp, settings: Any) -> Idp:
+    """The provider, configured in the console."""
+    settings.OIDC_ISSUER = provider.url
+    settings.OIDC_CLIENT_ID = provider.client_id
+    settings.OIDC_CLIENT_SECRET = provider.client_secret
+    settings.OIDC_NAME = "Acme ID"
+    ConsoleAdapter._discovered.clear()
+    return provider
+
+
+def sign_in(idp: Idp, sub: str, client: Client | None = None, **fields: str) -> tuple[Client, Any]:
+    client = client or Client()
+    return client, come_back(client, idp.authorize(leave(client, **fields), sub))
+
+
+def person(sub: str) -> User:
+    user: User = SocialAccount.objects.get(uid=sub).user
+    return user
+
+
+def roles(sub: str) -> list[tuple[str, str, str]]:
+    rows = RoleBinding.objects.filter(user=person(sub)).order_by("role", "environment")
+    return list(rows.values_list("role", "environment", "source"))
+
+
+def refusals() -> list[str]:
+    return list(AuditEntry.objects.filter(action="sign_in.failed").values_list("reason", flat=True))
+
+
+def test_first_sign_in_makes_the_person(idp: Idp) -> None:
+    claims = {"preferred_username": "ana", "name": "Ana López", "email": "ana@acme.test", "groups": ["none"]}
+    idp.knows("ana-1", **claims)
+    client, answer = sign_in(idp, "ana-1", next="/profile/")
+    assert (answer.status_code, answer["Location"]) == (302, "/profile/")
+    assert "Ana López" in client.get("/profile/").content.decode()
+    ana = person("ana-1")
+    assert (ana.username, ana.email, ana.has_usable_password()) == ("ana", "ana@acme.test", False)
+    created = AuditEntry.objects.get(action="person.created")
+    assert created.data == {"id": f"u-{ana.pk}", "issuer": idp.url, "subject": "ana-1"}
+    assert AuditEntry.objects.get(action="sign_in.ok", actor="ana").data == {"method": "sso"}
+
+
+def test_way_there_carries_state_nonce_and_pkce(idp: Idp) -> None:
+    parameters = asked(leave(Client()))
+    assert parameters["code_challenge_method"] == "S256"
+    assert parameters["redirect_uri"] == CALLBACK
+    assert "prompt" not in parameters
+    assert len(parameters["nonce"]) >= 32
+    assert asked(leave(Client()))["nonce"] != parameters["nonce"]
+
+
+def test_second_sign_in_finds_the_same_person(idp: Idp) -> None:
+    idp.knows("ben-1", preferred_username="ben")
+    sign_in(idp, "ben-1")
+    idp.knows("ben-1", preferred_username="renamed", email="new@acme.test")
+    sign_in(idp, "ben-1")
+    assert person("ben-1").username == "ben"
+    assert person("ben-1").email == "new@acme.test"
+    assert AuditEntry.objects.get(action="person.changed").data == {"fields": ["email"]}
+
+
+def test_local_person_of_the_same_name_and_address_is_somebody_else(idp: Idp) -> None:
+    alice = make_person("alice", email="alice@acme.test")
+    bind(alice, "admin")
+    idp.knows("stranger", preferred_username="alice", email="alice@acme.test", email_verified=True)
+    sign_in(idp, "stranger")
+    assert person("stranger").pk != alice.pk
+    assert person("stranger").username == "alice-2"
+    assert not Access(person("stranger")).bindings
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"preferred_username": "ALICE"}, "ALICE-2"),
+        ({"preferred_username": "аlice"}, "lice"),
+        ({"preferred_username": "eve <script>"}, "eve-script"),
+        ({"email": "zoë@acme.test"}, "zoe@acme.test"),
+        ({"preferred_username": "", "name": "Jo Q"}, "Jo-Q"),
+        ({"preferred_username": "你好"}, "person"),
+        ({"preferred_username": "x" * 300}, "x" * 100),
+    ],
+)
+def test_user_name_is_plain_and_free(idp: Idp, claims: dict[str, str], name: str) -> None:
+    make_person("alice")
+    idp.knows("sub", **claims)
+    sign_in(idp, "sub")
+    assert person("sub").username == name
+
+
+def test_same_subject_of_another_issuer_is_another_person(idp: Idp) -> None:
+    other = make_person("other")
+    SocialAccount.objects.create(user=other, provider="https://old.example", uid="same-sub")
+    idp.knows("same-sub", preferred_username="newcomer")
+    client, _ = sign_in(idp, "same-sub")
+    assert client.get("/profile/").wsgi_request.user.username == "newcomer"
+
+
+def test_disabled_person_is_refused_and_gets_nothing(idp: Idp) -> None:
+    GroupMapping.objects.create(idp_group="ops", role="operator")
+    idp.knows("off-1", preferred_username="off")
+    sign_in(idp, "off-1")
+    User.objects.filter(username="off").update(is_active=False)
+    idp.knows("off-1", preferred_username="off", groups=["ops"])
+    client, answer = sign_in(idp, "off-1")
+    assert answer.status_code == 403
+    assert "disabled" in answer.content.decode()
+    assert client.get("/profile/").status_code == 302
+    assert roles("off-1") == []
+    assert refusals() == ["This account is disabled."]
+
+
+def test_groups_give_and_take_roles_at_each_sign_in(idp: Idp) -> None:
+    GroupMapping.objects.create(idp_group="ops", role="operator", environment="staging")
+    GroupMapping.objects.create(idp_group="ops", role="viewer")
+    GroupMapping.objects.create(idp_group="leads", role="release_manager", environment="production")
+    idp.knows("cy-1", preferred_username="cy", groups=["ops", "unmapped"])
+    sign_in(idp, "cy-1")
+    assert roles("cy-1") == [("operator", "staging", "idp"), ("viewer", "", "idp")]
+    kept = RoleBinding.objects.get(role="viewer")
+    bind(person("cy-1"), "auditor")
+    idp.knows("cy-1", preferred_username="cy", groups=["leads"])
+    sign_in(idp, "cy-1")
+    assert roles("cy-1") == [("auditor", "", "local"), ("release_manager", "production", "idp")]
+    idp.knows("cy-1", preferred_username="cy", groups=["leads", "ops"])
+    sign_in(idp, "cy-1")
+    assert len(roles("cy-1")) == 4
+    assert not RoleBinding.objects.filter(pk=kept.pk).exists()
+    added = AuditEntry.objects.filter(action="rolebinding.added", actor="system")
+    assert added.count() == 5
+    assert added.last().data["source"] == "idp"
+    assert AuditEntry.objects.filter(action="rolebinding.removed").count() == 2
+
+
+def test_unchanged_groups_leave_the_bindings_alone(idp: Idp) -> None:
+    GroupMapping.objects.create(idp_group="ops", role="operator")
+    idp.knows("dee-1", preferred_username="dee", groups=["ops"])
+    sign_in(idp, "dee-1")
+    before = list(RoleBinding.objects.values_list("pk", "created_at"))
+    sign_in(idp, "dee-1")
+    assert list(RoleBinding.objects.values_list("pk", "created_at")) == before
+    assert AuditEntry.objects.filter(action="rolebinding.added").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({}, "missing"),
+        ({"groups": []}, "empty"),
+        ({"groups": "ops"}, "not a list"),
+        ({"groups": {"ops": True}}, "not a list"),
+        ({"groups": None}, "not a list"),
+        ({"groups": ["ops", 7]}, "not a group's name"),
+        ({"groups": ["ops", "x" * 256]}, "not a group's name"),
+        ({"groups": ["ops", *(f"g{n}" for n in range(200))]}, "201 groups"),
+        ({"_claim_names": {"groups": "src1"}, "groups": ["ops"]}, "too many groups"),
+        ({"hasgroups": True, "groups": ["ops"]}, "too many groups"),
+    ],
+)
+def test_claim_that_says_nothing_clear_takes_every_role_of_groups(
+    idp: Idp, claims: dict[str, Any], reason: str
+) -> None:
+    GroupMapping.objects.create(idp_group="ops", role="operator")
+    idp.knows("fay-1", preferred_username="fay", groups=["ops"])
+    sign_in(idp, "fay-1")
+    bind(person("fay-1"), "viewer")
+    assert roles("fay-1") == [("operator", "", "idp"), ("viewer", "", "local")]
+    idp.knows("fay-1", preferred_username="fay", **claims)
+    _, answer = sign_in(idp, "fay-1")
+    assert answer.status_code == 302
+    assert roles("fay-1") == [("viewer", "", "local")]
+    assert reason in AuditEntry.objects.get(action="access.groups_unusable").reason
+    assert reason in AuditEntry.objects.get(action="rolebinding.removed").reason
+
+
+def test_200_groups_are_read(idp: Idp) -> None:
+    GroupMapping.objects.create(idp_group="ops", role="operator")
+    idp.knows("gus-1", preferred_username="gus", groups=["ops", *(f"g{n}" for n in range(199))])
+    sign_in(idp, "gus-1")
+    assert roles("gus-1") == [("operator", "", "idp")]
+
+
+def test_other_claim_can_hold_the_groups(idp: Idp, settings: Any) -> None:
+    settings.OIDC_GROUPS_CLAIM = "roles"
+    GroupMapping.objects.create(idp_group="ops", role="operator")
+    idp.knows("hal-1", preferred_username="hal", groups=["nothing"], roles=["ops"])
+    sign_in(idp, "hal-1")
+    assert roles("hal-1") == [("operator", "", "idp")]
+
+
+def test_entry_that_cannot_be_written_signs_nobody_in(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
+    GroupMapping.objects.create(idp_group="ops", role="operator")
+    idp.knows("ivy-1", preferred_username="ivy", groups=["ops"])
+    client = Client(raise_request_exception=False)
+    address = idp.authorize(leave(client), "ivy-1")
+
+    def fail(**entry: Any) -> None:
+        if entry["action"] == "sign_in.ok":
+            raise RuntimeError("the ledger is away")
+
+    monkeypatch.setattr("access.signals.record", fail)
+    assert come_back(client, address).status_code == 500
+    assert client.get("/profile/").status_code == 302
+    assert not SocialAccount.objects.exists()
+    assert not RoleBinding.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("claims", "sentence"),
+    [
+        ({"nonce": "another"}, "given for another sign-in"),
+        ({"aud": "another-application"}, "Audience"),
+        ({"azp": "another-application"}, "given to another application"),
+        ({"iss": "https://evil.example"}, "issuer"),
+        ({"exp": int(time.time()) - 3600}, "expired"),
+        ({"iat": int(time.time()) + 3600}, "not yet valid"),
+    ],
+)
+def test_word_that_does_not_hold_is_refused(idp: Idp, claims: dict[str, Any], sentence: str) -> None:
+    idp.knows("bad-1", preferred_username="bad", **claims)
+    client, answer = sign_in(idp, "bad-1")
+    assert answer.status_code == 403
+    assert sentence.lower() in refusals()[0].lower()
+    assert client.get("/profile/").status_code == 302
+    assert not SocialAccount.objects.exists()
+
+
+def test_word_signed_by_another_key_is_refused(idp: Idp) -> None:
+    idp.knows("key-1", preferred_username="key")
+    client = Client()
+    address = idp.authorize(leave(client), "key-1")
+    with running_idp() as other:
+        # Same answers, other keys: what a provider that was taken over would publish.
+        config = {**ConsoleAdapter._discovered[idp.url][1], "jwks_uri": f"{other.url}/jwks"}
+        ConsoleAdapter._discovered[idp.url] = (time.monotonic(), config)
+        assert come_back(client, address).status_code == 403
+    assert "does not hold" in refusals()[0]
+
+
+def test_discovery_of_another_issuer_is_refused(idp: Idp, settings: Any) -> None:
+    settings.OIDC_ISSUER = idp.url.replace("127.0.0.1", "localhost")
+    answer = Client().post("/sign-in/sso/")
+    assert answer.status_code == 200
+    settings.OIDC_ISSUER = idp.url + "/"
+    answer = Client().post("/sign-in/sso/")
+    assert answer.status_code == 502
+    assert "calls itself" in answer.content.decode()
+
+
+def test_provider_that_is_away_is_said(idp: Idp, settings: Any) -> None:
+    settings.OIDC_ISSUER = "http://127.0.0.1:9"
+    answer = Client().post("/sign-in/sso/")
+    assert answer.status_code == 502
+    assert "does not answer" in answer.content.decode()
+
+
+@pytest.mark.parametrize("state", [None, "forged"])
+def test_answer_with_another_state_is_refused(idp: Idp, state: str | None) -> None:
+    idp.knows("jo-1", preferred_username="jo")
+    client = Client()
+    address = idp.authorize(leave(client), "jo-1")
+    assert come_back(client, changed(address, state=state)).status_code == 403
+    assert not SocialAccount.objects.exists()
+
+
+def test_answer_of_another_browser_is_refused(idp: Idp) -> None:
+    idp.knows("kim-1", preferred_username="kim")
+    address = idp.authorize(leave(Client()), "kim-1")
+    victim = Client()
+    leave(victim)
+    assert come_back(victim, address).status_code == 403
+    assert victim.get("/profile/").status_code == 302
+
+
+def test_answer_counts_once(idp: Idp) -> None:
+    idp.knows("lou-1", preferred_username="lou")
+    client = Client()
+    address = idp.authorize(leave(client), "lou-1")
+    assert come_back(client, address).status_code == 302
+    assert come_back(client, address).status_code == 403
+
+
+def test_answer_after_ten_minutes_is_refused(idp: Idp) -> None:
+    client = Client()
+    address = idp.authorize(leave(client), "max-1")
+    with time_machine.travel(timezone.now() + timedelta(minutes=11)):
+        assert come_back(client, address).status_code == 403
+
+
+def test_refusal_of_the_provider_is_shown_as_text(idp: Idp) -> None:
+    client = Client()
+    state = asked(leave(client))["state"]
+    answer = client.get("/sign-in/sso/callback/", {"state": state, "error": "access_denied<b>"})
+    assert answer.status_code == 403
+    assert "access_denied" in answer.content.decode()
+    assert (
+        "<b>" not in answer.content.decode().split("The identity provider refused", 1)[1].split("</p>", 1)[0]
+    )
+
+
+def test_wrong_client_secret_signs_nobody_in(idp: Idp, settings: Any) -> None:
+    settings.OIDC_CLIENT_SECRET = "wrong"
+    _, answer = sign_in(idp, "nia-1")
+    assert answer.status_code == 403
+    assert not SocialAccount.objects.exists()
+
+
+def test_session_key_changes_at_sign_in(idp: Idp) -> None:
+    client = Client()
+    address = idp.authorize(leave(client), "ole-1")
+    before = client.session.session_key
+    come_back(client, address)
+    assert client.session.session_key != before
+
+
+def test_target_stays_on_this_host(idp: Idp) -> None:
+    _, answer = sign_in(idp, "pia-1", next="https://evil.example/")
+    assert answer["Location"] == reverse("fleet")
+
+
+def test_secrets_of_the_sign_in_are_kept_nowhere(idp: Idp) -> None:
+    idp.knows("ray-1", preferred_username="ray", groups=["x"])
+    client = Client()
+    address = idp.authorize(leave(client), "ray-1")
+    come_back(client, address)
+    kept = str(dict(client.session.items())) + str(list(AuditEntry.objects.values_list("data", "reason")))
+    kept += str(list(SocialAccount.objects.values_list("extra_data", flat=True)))
+    for secret in (idp.client_secret, asked(address)["code"]):
+        assert secret not in kept
+
+
+def test_sign_in_page_offers_it_only_where_it_is_configured(idp: Idp, settings: Any) -> None:
+    page = Client().get(reverse("sign-in")).content.decode()
+    assert "Continue with Acme ID" in page
+    settings.OIDC_ISSUER = ""
+    assert "Continue with" not in Client().get(reverse("sign-in")).content.decode()
+    assert Client().post("/sign-in/sso/").status_code == 404
+
+
+def test_password_still_signs_local_people_in(idp: Idp, people: dict[str, User]) -> None:
+    client = Client()
+    answer = client.post(reverse("sign-in"), {"username": "alice", "password": "demo"})
+    assert answer["Location"] == reverse("fleet")
+    assert AuditEntry.objects.get(action="sign_in.ok").data == {"method": "password"}
+
+
+# Confirming with the provider before an act on production.
+
+
+@pytest.fixture
+def stale(idp: Idp, settings: Any, registry: Registry) -> Iterator[Client]:
+    """A browser whose sign-in by the provider is 16 minutes old."""
+    settings.STEP_UP = timedelta(minutes=15)
+    GroupMapping.objects.create(idp_group="ops", role="operator")
+    idp.knows("sam-1", preferred_username="sam", groups=["ops"])
+    client, _ = sign_in(idp, "sam-1")
+    session = client.session
+    session["authenticated_at"] = (timezone.now() - timedelta(minutes=16)).isoformat()
+    session.save()
+    return client
+
+
+def confirming(client: Client, **fields: str) -> str:
+    return leave(client, purpose="confirm", **fields)
+
+
+def test_confirming_asks_the_provider_to_ask_again(idp: Idp, stale: Client) -> None:
+    service = deployable()
+    target = at("restart", service)
+    page = stale.get(stale.get(target)["Location"]).content.decode()
+    assert "Confirm with Acme ID" in page
+    assert "proof_password" not in page
+    address = confirming(stale, next=target)
+    assert (asked(address)["prompt"], asked(address)["max_age"]) == ("login", "0")
+    idp.knows("sam-1", preferred_username="sam", groups=["ops"], auth_time=int(time.time()))
+    answer = come_back(stale, idp.authorize(address, "sam-1"))
+    assert (answer.status_code, answer["Location"]) == (302, target)
+    assert stale.get(target).status_code == 200
+    assert AuditEntry.objects.get(action="sign_in.confirmed").data == {"method": "sso"}
+
+
+def test_waiting_request_is_confirmed_in_a_tab_of_its_own(idp: Idp, stale: Client) -> None:
+    service = deployable()
+    waiting = stale.post(at("restart", service), {"reason": "typed", "do": "request"}).content.decode()
+    assert 'target="_blank"' in waiting
+    assert 'name="reason" value="typed"' in waiting
+    idp.knows("sam-1", preferred_username="sam", groups=["ops"], auth_time=int(time.time()))
+    tab = come_back(stale, idp.authorize(confirming(stale, own_tab="1"), "sam-1"))
+    assert "Close this tab" in tab.content.decode()
+    assert stale.post(at("restart", service), {"reason": "typed", "do": "request"}).status_code != 403
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "sentence"),
+    [
+        (int(time.time()) - 600, "did not ask you again"),
+        (int(time.time()) + 600, "did not ask you again"),
+        ("now", "does not say when"),
+        (None, "does not say when"),
+        (True, "does not say when"),
+    ],
+)
+def test_answer_from_an_older_sign_in_confirms_nothing(
+    idp: Idp, stale: Client, auth_time: Any, sentence: str
+) -> None:
+    service = deployable()
+    idp.knows("sam-1", preferred_username="sam", groups=["ops"], auth_time=auth_time)
+    answer = come_back(stale, idp.authorize(confirming(stale), "sam-1"))
+    assert answer.status_code == 403
+    assert sentence in answer.content.decode()
+    assert stale.get(at("restart", service)).status_code == 302
+    assert not AuditEntry.objects.filter(action="sign_in.confirmed").exists()
+
+
+def test_somebody_else_confirms_nothing(idp: Idp, stale: Client) -> None:
+    idp.knows("tom-1", preferred_username="tom", auth_time=int(time.time()))
+    sign_in(idp, "tom-1")
+    answer = come_back(stale, idp.authorize(confirming(stale), "tom-1"))
+    assert answer.status_code == 403
+    assert stale.get("/profile/").wsgi_request.user.username == "sam"
+    assert not AuditEntry.objects.filter(action="sign_in.confirmed").exists()
+
+
+def test_plain_sign_in_cannot_be_passed_off_as_a_confirmation(idp: Idp, stale: Client) -> None:
+    """The session knows what it asked for, whatever the address says."""
+    address = confirming(stale)
+    idp.knows("sam-1", preferred_username="sam", groups=["ops"], auth_time=int(time.time()) - 600)
+    tampered = changed(address, prompt=None, max_age=None)
+    assert come_back(stale, idp.authorize(tampered, "sam-1")).status_code == 403
+
+
+def test_confirming_updates_the_roles(idp: Idp, stale: Client) -> None:
+    idp.knows("sam-1", preferred_username="sam", groups=["left"], auth_time=int(time.time()))
+    come_back(stale, idp.authorize(confirming(stale), "sam-1"))
+    assert roles("sam-1") == []
+
+
+def test_anonymous_confirmation_is_a_sign_in(idp: Idp) -> None:
+    assert "prompt" not in asked(confirming(Client()))
+
+
+# The page of mappings.
+
+
+def test_mapping_is_added_and_in_the_ledger(as_: SignedIn) -> None:
+    erin = as_("erin")
+    fields = {"idp_group": "ops", "role": "operator", "environment": "production", "cluster": "prod-*"}
+    answer = erin.post(reverse("group-mappings"), fields)
+    assert answer.status_code == 303
+    entry = AuditEntry.objects.get(action="group_mapping.added")
+    assert (entry.actor, entry.environment, entry.data["group"]) == ("erin", "production", "ops")
+    assert "prod-*" in erin.get(reverse("group-mappings")).content.decode()
+    assert "role there already" in erin.post(reverse("group-mappings"), fields).content.decode()
+
+
+@pytest.mark.parametrize(
+    "fields", [{"role": "root"}, {"environment": "prod"}, {"account_id": "12"}, {"idp_group": ""}]
+)
+def test_mapping_that_means_nothing_is_refused(as_: SignedIn, fields: dict[str, str]) -> None:
+    data = {"idp_group": "ops", "role": "operator", **fields}
+    assert as_("erin").post(reverse("group-mappings"), data).status_code == 422
+    assert not GroupMapping.objects.exists()
+
+
+def test_removed_mapping_takes_its_bindings_at_once(idp: Idp, as_: SignedIn) -> None:
+    gone = GroupMapping.objects.create(idp_group="ops", role="operator")
+    GroupMapping.objects.create(idp_group="watch", role="viewer")
+    idp.knows("uma-1", preferred_username="uma", groups=["ops", "watch"])
+    sign_in(idp, "uma-1")
+    answer = as_("erin").post(reverse("group-mapping-remove", args=[gone.pk]))
+    assert answer.status_code == 303
+    assert roles("uma-1") == [("viewer", "", "idp")]
+    assert AuditEntry.objects.get(action="group_mapping.removed").data["bindings"] == 1
+    assert AuditEntry.objects.get(action="rolebinding.removed").actor == "erin"
