@@ -142,6 +142,11 @@ def roles_with(action: str) -> list[str]:
     return [ROLE_LABELS[role] for role, actions in ROLES.items() if action in actions]
 
 
+def one_of(names: list[str]) -> str:
+    """Return "a, b or c"."""
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1] if names else "") if part)
+
+
 def decide(bindings: Iterable[Binding], action: str, resource: Resource, now: datetime) -> Decision:
     """Decide one request: a deny wins over every allow, and what is not known is denied."""
     if action not in ACTIONS:
@@ -155,5 +160,5 @@ def decide(bindings: Iterable[Binding], action: str, resource: Resource, now: da
     allowing = tuple(b.id for b in current if b.allows)
     if allowing:
         return Decision(True, f"Allowed in {resource}.", allowing)
-    needed = " or ".join(roles_with(action))
+    needed = one_of(roles_with(action))
     return Decision(False, f"To {ACTION_PHRASES[action]} in {resource} you need the role {needed}.")

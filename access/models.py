@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.validators import RegexValidator
@@ -38,6 +40,10 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}/{self.name}"
+
+    def is_live_at(self, now: datetime) -> bool:
+        """Whether it still opens anything: neither revoked nor expired, and its owner not disabled."""
+        return self.revoked_at is None and now < self.expires_at and self.user.is_active
 
 
 class RoleBinding(models.Model):

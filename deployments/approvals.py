@@ -1,75 +1,101 @@
-"""Who must agree to a change, and whether they still do when it is carried out."""
+"""Whose voices count on a change, now: nothing that was true when it was given is taken for granted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 
-from access.queries import access_for
-from clusters.models import Environment, Service
-from deployments.models import Approval, Change, Kind
+from access.decisions import ROLES, Binding, covers, in_force
+from access.queries import Access, access_for
+from access.resources import Resource
+from deployments.models import Approval, Change
+from deployments.policies import Requirement, Voice
 
 PERMISSION = "change.approve"
+# A chain of requests that replace each other is rarely longer; beyond it something is wrong.
+MOST_EDITS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """Whether a second person must agree, and the rule that says so."""
+def authors_of(change: Change) -> set[int]:
+    """Return everybody who had a hand in a request: its requester, and those of the requests that it replaces."""
+    authors, current = {change.requester_id}, change.replaces
+    for _ in range(MOST_EDITS):
+        if current is None:
+            break
+        authors.add(current.requester_id)
+        current = current.replaces
+    return authors
 
-    is_needed: bool
-    reason: str
+
+def roles_at(bindings: Iterable[Binding], resource: Resource, now: datetime) -> frozenset[str]:
+    """Return the roles that bindings give at a place; a denied role is not held."""
+    current = [b for b in bindings if in_force(b, now) and covers(b, resource) and b.role in ROLES]
+    denied = {b.role for b in current if not b.allows}
+    return frozenset(b.role for b in current if b.allows) - denied
 
 
-def requirement(kind: str, spec: Mapping[str, Any], service: Service) -> Requirement:
-    """Return what the policy asks for: production deploys, and production services that go dark."""
-    if service.environment != Environment.PRODUCTION:
-        return Requirement(False, f"No approval is needed in {service.environment}.")
-    if kind == Kind.DEPLOY:
-        return Requirement(True, "A deploy to production needs one release manager other than the requester.")
-    if kind == Kind.SCALE and spec.get("desired_count") == 0:
-        return Requirement(
-            True, "Scaling to zero in production needs one release manager other than the requester."
-        )
-    if kind == Kind.ROLLBACK:
-        return Requirement(False, "A rollback never waits for approval.")
-    return Requirement(False, "This kind of change needs no approval.")
+def voice_of(person: User, resource: Resource, now: datetime, access: Access | None = None) -> Voice | None:
+    """Return the voice of a person at a place, None if they may not approve there."""
+    access = access or access_for(person)
+    if not access.can(PERMISSION, resource):
+        return None
+    groups = frozenset(Group.objects.filter(user=person).values_list("name", flat=True))
+    roles = roles_at(access.bindings, resource, now)
+    return Voice(person.pk, person.get_username(), roles, groups)
+
+
+def standing_approvals(change: Change, now: datetime) -> list[Approval]:
+    """Return the approvals bound to what the change is now, unused, in time, and by others than its authors."""
+    given = change.approvals.filter(
+        decision=Approval.Decision.APPROVE,
+        spec_sha256=change.spec_sha256,
+        base_fingerprint=change.base_fingerprint,
+        policy_sha256=change.policy_sha256,
+        consumed_at=None,
+        voided_at=None,
+        expires_at__gt=now,
+    ).select_related("approver")
+    return list(given.exclude(approver__in=authors_of(change)))
+
+
+def voices_for(change: Change, now: datetime) -> list[Voice]:
+    """Return the voices that count now: of standing approvals whose givers still may approve."""
+    place = change.access_resource
+    voices = (voice_of(item.approver, place, now) for item in standing_approvals(change, now))
+    return [voice for voice in voices if voice is not None]
+
+
+def still_missing(change: Change, now: datetime) -> list[str]:
+    """Return what the change lacks to be allowed to begin, in words."""
+    return Requirement.from_json(change.requirement).missing(voices_for(change, now))
+
+
+def shortage(requirement: Requirement, people: Iterable[Voice], authors: Iterable[int]) -> list[str]:
+    """Return what could not be met even if everybody who may approve agreed; a gate nobody can pass is said early."""
+    excluded = set(authors)
+    return requirement.missing([voice for voice in people if voice.user_id not in excluded])
 
 
 def write_decision(
     change: Change, approver: User, decision: Approval.Decision, comment: str, now: datetime
 ) -> Approval:
-    """Write a decision, bound to exactly this spec on exactly this base, for a limited time."""
+    """Write a decision, bound to exactly this spec on this base under these policies, for a limited time."""
     return Approval.objects.create(
         change=change,
         spec_sha256=change.spec_sha256,
         base_fingerprint=change.base_fingerprint,
+        policy_sha256=change.policy_sha256,
         approver=approver,
         decision=decision,
         comment=comment,
         created_at=now,
-        expires_at=now + settings.APPROVAL_EXPIRY,
+        expires_at=now + Requirement.from_json(change.requirement).expiry,
     )
 
 
-def valid_approval(change: Change, now: datetime) -> Approval | None:
-    """Return an approval that counts now: bound to this, unused, in time, by another who still may."""
-    given = change.approvals.filter(
-        decision=Approval.Decision.APPROVE,
-        spec_sha256=change.spec_sha256,
-        base_fingerprint=change.base_fingerprint,
-        consumed_at=None,
-        voided_at=None,
-        expires_at__gt=now,
-    ).exclude(approver=change.requester)
-    place = change.access_resource
-    return next((item for item in given if access_for(item.approver).can(PERMISSION, place)), None)
-
-
-def void_approvals(change: Change, now: datetime) -> int:
-    """Void the approvals that were not used; they stay to be seen."""
-    return change.approvals.filter(consumed_at=None, voided_at=None).update(voided_at=now)
+def void_approvals(change: Change, now: datetime, why: str = "") -> int:
+    """Void the approvals that were not used; they stay to be seen, with what moved."""
+    unused = change.approvals.filter(consumed_at=None, voided_at=None)
+    return unused.update(voided_at=now, void_reason=why)

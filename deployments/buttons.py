@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from access.decisions import roles_with
+from access.decisions import one_of, roles_with
 from access.resources import Resource
 from clusters.models import Environment, Service, ServiceDeployment, Task
 from deployments.models import Change, Kind
-from deployments.preflight import gives_way
+from deployments.queueing import gives_way
 from deployments.states import State
 from deployments.verbs import verb_for
 
@@ -73,7 +73,7 @@ def why_off(action: str, place: Resource, access: Access, obstacles: Iterable[st
         return next(filter(None, obstacles), ""), ""
     # A deny is no missing role: another role would not help.
     denied = decision.binding_ids
-    return decision.reason, "" if denied else " or ".join(roles_with(action))
+    return decision.reason, "" if denied else one_of(roles_with(action))
 
 
 def busy_text(active: Change | None) -> str:

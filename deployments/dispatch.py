@@ -9,19 +9,18 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from access.queries import access_for
 from aws.errors import AwsError
 from clusters.actions import request_refresh
 from clusters.models import Service
-from clusters.service_view import primary_of
 from deployments import leases, machine
-from deployments.approvals import valid_approval, void_approvals
+from deployments.actions.requesting import QUEUE_LIMIT
+from deployments.approvals import void_approvals
+from deployments.beginning import await_approval, begin
 from deployments.credit import credit, credit_ended, is_owed
 from deployments.errors import ChangeRefused, LostRace
-from deployments.fingerprint import sha256_of, what_moved
 from deployments.gateway import AwsGateway, Gateway
 from deployments.leases import Lease
-from deployments.models import Approval, Change
+from deployments.models import Change
 from deployments.nudges import nudge
 from deployments.running import PAUSE, RARELY, Next, Run
 from deployments.states import ACTIVE, TERMINAL, State
@@ -52,7 +51,9 @@ def wake(change_id: int, *, now: datetime, connect: Connect = AwsGateway) -> Non
 
 def step(change_id: int, lease: Lease, now: datetime, connect: Connect) -> None:
     """Make one step of a change whose lease is held."""
-    change = Change.objects.select_related("service__cluster__account", "requester").get(pk=change_id)
+    change = Change.objects.select_related("service__cluster__account", "requester", "token__user").get(
+        pk=change_id
+    )
     run = Run(change, connect(change.service, change), lease, now)
     try:
         answer = out_of_time(run) or decide(run)
@@ -82,64 +83,6 @@ def decide(run: Run) -> Next:
     return verb_for(run.change.kind).step(run)
 
 
-def await_approval(run: Run) -> Next:
-    """Look, without AWS, whether what awaits approval still stands on its base."""
-    change = run.change
-    base = verb_for(change.kind).base(change.service.facts, change.spec)
-    if sha256_of(base) != change.base_fingerprint:
-        return Next(State.STALE, f"{what_moved(change.base, base)} Ask for the change again.")
-    return Next(wake_in=RARELY)
-
-
-def begin(run: Run) -> Next:
-    """Check rights, approval and base again, and start; nothing that was true earlier is taken for granted."""
-    change, verb = run.change, verb_for(run.change.kind)
-    decision = access_for(change.requester).can(verb.permission, change.access_resource)
-    if not decision:
-        return Next(
-            State.CANCELLED, f"{change.requester.get_username()} lost the right to do this: {decision.reason}"
-        )
-    approval = valid_approval(change, run.now) if change.needs_approval else None
-    if change.needs_approval and approval is None:
-        text = "No approval counts any more: it expired, was voided, or its giver lost the right to approve."
-        return Next(State.CANCELLED, text)
-    service = run.gateway.service()
-    base = verb.base(service, change.spec)
-    if sha256_of(base) != change.base_fingerprint:
-        return Next(
-            State.STALE, f"{what_moved(change.base, base)} Nothing was done; ask for the change again."
-        )
-    primary = primary_of(service)
-    run.remember(
-        previous_deployment_id=primary.get("id", ""),
-        previous_task_definition_arn=primary.get("taskDefinition", ""),
-        previous_service_deployment_arn=service.get("currentServiceDeployment", ""),
-    )
-    start(run, approval, verb.deadline)
-    return verb.step(run)
-
-
-def start(run: Run, approval: Approval | None, limit: timedelta) -> None:
-    """Move to running and use the approval up, in one transaction."""
-    with transaction.atomic():
-        machine.move(
-            run.change,
-            State.RUNNING,
-            actor=machine.SYSTEM,
-            note=f"Approved by {approval.approver.get_username()}." if approval else "",
-            now=run.now,
-            fence=run.lease.fence,
-            dispatched_at=run.now,
-            # The lease ends before this: should this worker die, the sweeper comes back.
-            next_wake_at=run.now,
-            deadline_at=run.now + limit,
-        )
-        if approval is not None:
-            used = Approval.objects.filter(pk=approval.pk, consumed_at=None, voided_at=None)
-            if used.update(consumed_at=run.now) != 1:
-                raise LostRace(run.change)
-
-
 def clear_trouble(run: Run, answer: Next) -> Next:
     """Forget an error of reading once a step went through."""
     if "trouble" not in run.progress or "trouble" in answer.progress:
@@ -155,7 +98,9 @@ def out_of_time(run: Run) -> Next | None:
     if change.state == State.AWAITING_APPROVAL:
         return Next(State.EXPIRED, "Nobody decided on it in time.")
     if change.state == State.QUEUED:
-        return Next(State.EXPIRED, f"It could not begin in time. {run.progress.get('trouble', '')}".strip())
+        waiting = (run.progress.get("rollout") or {}).get("waiting_for") or {}
+        known = run.progress.get("trouble") or waiting.get("sentence", "")
+        return Next(State.EXPIRED, f"It could not begin in time. {known}".strip())
     return None
 
 
@@ -186,6 +131,8 @@ def apply(run: Run, answer: Next) -> None:
         fields["next_wake_at"] = run.now + timedelta(seconds=answer.wake_in)
     elif is_owed(fields["progress"]):
         fields["next_wake_at"] = run.now
+    if answer.to == State.QUEUED:
+        fields["deadline_at"] = run.now + QUEUE_LIMIT
     if answer.to == State.ROLLING_BACK:
         fields["deadline_at"] = run.now + verb_for(change.kind).deadline
     if answer.to == State.NEEDS_ATTENTION:
@@ -201,7 +148,7 @@ def apply(run: Run, answer: Next) -> None:
             **fields,
         )
         if answer.to in TERMINAL:
-            void_approvals(change, run.now)
+            void_approvals(change, run.now, answer.note)
     request_refresh(change.service)
 
 

@@ -37,6 +37,24 @@ class PlanMoved(ChangeRefused):
     advice = "Look at the new plan and confirm again."
 
 
+class PlanExpired(PlanMoved):
+    """The plan is too old to be agreed to."""
+
+    title = "The plan has expired"
+
+
+class KeyReused(ChangeRefused):
+    """An idempotency key came with another request than before."""
+
+    title = "Key used for another request"
+
+
+class FreezeHolds(ChangeRefused):
+    """A freeze holds changes at the place."""
+
+    title = "A freeze holds changes here"
+
+
 class WrongState(ChangeRefused):
     """The change is in a state that does not allow this."""
 

@@ -14,6 +14,7 @@ from deployments.errors import LostRace, TransitionNotAllowed
 from deployments.fingerprint import without_seals
 from deployments.models import Change, Transition
 from deployments.nudges import nudge
+from deployments.queueing import wake_next
 from deployments.states import TERMINAL, TRANSITIONS, State
 
 Actor = User | str
@@ -70,6 +71,8 @@ def move(
             raise LostRace(change)
         transition = Transition(change=change, from_state=origin, to_state=to, at=now, note=note)
         write_down(transition, actor, "change.state", {}, request)
+        if to in TERMINAL and change.holds_slot:
+            wake_next(change, now)
     for name, value in fields.items():
         setattr(change, name, value)
 

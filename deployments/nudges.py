@@ -12,3 +12,8 @@ def nudge(change: Change) -> None:
     if change.needs_approval:
         names.append("approvals")
     publish_on_commit(*names)
+
+
+def nudge_governance() -> None:
+    """Publish that freezes or policies moved: what waits may go, or may have to wait."""
+    publish_on_commit("approvals", "changes")

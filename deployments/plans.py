@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any
 from clusters.diff import Group
 from clusters.models import Environment, Service
 from deployments.fingerprint import Base, sha256_of, spec_sha256
+from deployments.plan_ids import LIFETIME, check_plan_id, make_plan_id, short
 
 if TYPE_CHECKING:
     from access.queries import Access
+    from deployments.freezes import Hold
+    from deployments.policies import Requirement
+    from deployments.terms import Terms
 
 OK, WARN, REFUSE = "ok", "warn", "refuse"
 CLICK, DIALOG, TYPED = "click", "dialog", "typed"
@@ -52,7 +56,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan; `sha` stands for what was asked and what it builds upon, and is what a person agrees to."""
+    """A plan; `id` stands for what was asked, of what and on what terms, and is what a person agrees to."""
 
     kind: str
     title: str
@@ -61,17 +65,49 @@ class Plan:
     diff: list[DiffGroup]
     checks: list[Check]
     churn: dict[str, Any]
-    needs_approval: bool
-    approval_reason: str
+    requirement: Requirement
+    # What holds it up at the time at which it would begin, after what its override sets aside.
+    hold: Hold | None
     confirmation: str
     spec_sha256: str
     base: Base
     base_fingerprint: str
+    # Of the terms on which it was asked: when, behind what, in spite of what.
+    terms_sha256: str
+    service_id: int
     made_at: datetime
 
     @property
-    def sha(self) -> str:
-        return self.spec_sha256 + self.base_fingerprint
+    def content(self) -> list[Any]:
+        """Return what a plan's id is bound to."""
+        return [self.service_id, self.spec_sha256, self.base_fingerprint, self.terms_sha256]
+
+    @property
+    def id(self) -> str:
+        return make_plan_id(self.content, self.made_at)
+
+    @property
+    def short_id(self) -> str:
+        return short(self.id)
+
+    @property
+    def expires_at(self) -> datetime:
+        return self.made_at + LIFETIME
+
+    def check_id(self, plan_id: str, now: datetime) -> None:
+        """Raise PlanMoved or PlanExpired unless the id is of this plan, made a short while ago."""
+        check_plan_id(plan_id, self.content, now)
+
+    @property
+    def needs_approval(self) -> bool:
+        return self.requirement.is_needed
+
+    @property
+    def approval_reason(self) -> str:
+        """Say what the policies ask for: how many of whom, or that nothing is needed."""
+        if not self.needs_approval:
+            return "No policy of this place asks for an approval."
+        return f"Needs {', '.join(self.requirement.missing([]))}, other than the requester."
 
     @property
     def refused(self) -> bool:
@@ -98,22 +134,43 @@ class Plan:
             "churn": self.churn,
             "confirmation": self.confirmation,
             "approval_reason": self.approval_reason,
+            "id": self.short_id,
             "made_at": self.made_at.isoformat(),
         }
 
 
-def make_plan(service: Service, kind: str, spec: Mapping[str, Any], *, access: Access, now: datetime) -> Plan:
+def make_plan(
+    service: Service,
+    kind: str,
+    spec: Mapping[str, Any],
+    *,
+    access: Access,
+    now: datetime,
+    terms: Terms | None = None,
+) -> Plan:
     """Plan a change from the inventory; raises `InvalidSpec`. Images and the way back are looked up in AWS."""
-    from deployments.approvals import requirement
+    from deployments.freezes import hold_on
+    from deployments.overrides import set_aside
+    from deployments.policies import requirement_at
     from deployments.preflight import common_checks
+    from deployments.terms import NOW
+    from deployments.timing import timing_checks
     from deployments.verbs import verb_for
 
-    verb = verb_for(kind)
+    terms = terms or NOW
+    verb, place = verb_for(kind), service.access_resource
     asked = verb.clean(service, spec)
     base = verb.base(service.facts, asked)
     outline = verb.plan(service, asked)
-    approval = requirement(kind, asked, service)
-    checks = [*common_checks(service, verb, access, now), *verb.preflight(service, asked)]
+    aside = set_aside(terms.override)
+    begins = terms.scheduled_at or now
+    requirement = requirement_at(kind, asked, place, without=aside.policy_ids, extra=aside.extra)
+    hold = hold_on(kind, asked, place, begins, without=aside.freeze_ids)
+    checks = [
+        *common_checks(service, verb, access, now),
+        *timing_checks(service, kind, asked, verb, terms, aside, hold, begins),
+        *verb.preflight(service, asked),
+    ]
     return Plan(
         kind=kind,
         title=verb.title(service, asked)[:200],
@@ -122,12 +179,14 @@ def make_plan(service: Service, kind: str, spec: Mapping[str, Any], *, access: A
         diff=outline.diff,
         checks=checks,
         churn=outline.churn,
-        needs_approval=approval.is_needed,
-        approval_reason=approval.reason,
+        requirement=requirement,
+        hold=hold,
         confirmation=CONFIRMATIONS[Environment(service.environment)],
         spec_sha256=spec_sha256(kind, asked),
         base=base,
         base_fingerprint=sha256_of(base),
+        terms_sha256=terms.sha256,
+        service_id=service.pk,
         made_at=now,
     )
 

@@ -13,9 +13,7 @@ from clusters.models import Service
 from clusters.queries import scope_of
 from clusters.service_view import deployments_of, primary_of
 from clusters.sources import is_stale
-from deployments.models import Change, Kind
 from deployments.plans import OK, REFUSE, WARN, Check
-from deployments.states import ACTIVE, NOT_BEGUN
 
 if TYPE_CHECKING:
     from access.queries import Access
@@ -25,13 +23,12 @@ if TYPE_CHECKING:
 def common_checks(service: Service, verb: Verb, access: Access, now: datetime) -> list[Check]:
     """Return the checks of every verb."""
     decision = access.can(verb.permission, service.access_resource)
-    checks = [
+    return [
         Check("permission", "Permission", OK if decision else REFUSE, decision.reason),
         active_check(service),
         age_check(service, now),
         controller_check(service),
     ]
-    return [*checks, slot_check(service, verb)] if verb.takes_slot else checks
 
 
 def active_check(service: Service) -> Check:
@@ -58,28 +55,6 @@ def controller_check(service: Service) -> Check:
         return Check("controller", "Deployment controller", OK, "ECS rolls this service out itself.")
     text = f"The deployment controller is {name}; the console changes services that ECS rolls out itself."
     return Check("controller", "Deployment controller", REFUSE, text)
-
-
-def active_change(service: Service) -> Change | None:
-    """Return the change that has the service; stopping a task does not take it."""
-    rows = Change.objects.filter(service=service, state__in=ACTIVE).exclude(kind=Kind.STOP_TASK)
-    return rows.first()
-
-
-def gives_way(active: Change, verb: Verb) -> bool:
-    """Whether an active change is cancelled by this one: the way back never waits for what has not begun."""
-    return verb.goes_first and active.kind != Kind.ROLLBACK and active.state in NOT_BEGUN
-
-
-def slot_check(service: Service, verb: Verb) -> Check:
-    title = "Another change"
-    active = active_change(service)
-    if active is None:
-        return Check("another-change", title, OK, "No other change of this service is active.")
-    if gives_way(active, verb):
-        text = f"{active} is {active.state_choice.label.lower()}. It has not begun, so this cancels it."
-        return Check("another-change", title, WARN, text)
-    return Check("another-change", title, REFUSE, f"{active} is {active.state_choice.label.lower()}.")
 
 
 def rollout_checks(service: Service) -> list[Check]:

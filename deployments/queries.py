@@ -19,6 +19,7 @@ from access.resources import Resource
 from clusters.models import Service, ServiceDeployment, Task
 from clusters.service_view import primary_of
 from deployments.models import Change, Kind
+from deployments.models.changes import BESIDE
 from deployments.states import ACTIVE, State
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def get_change(request: ConsoleRequest, pk: int) -> Change:
 
 def active_change_of(service: Service) -> Change | None:
     """Return the one active change of a service; stopping single tasks does not count."""
-    changes = Change.objects.filter(service=service, state__in=sorted(ACTIVE)).exclude(kind=Kind.STOP_TASK)
+    changes = Change.objects.filter(service=service, state__in=sorted(ACTIVE), holds_slot=True)
+    changes = changes.exclude(kind__in=BESIDE)
     return changes.select_related("service__cluster__account", "requester").first()
 
 

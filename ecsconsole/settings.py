@@ -285,7 +285,6 @@ STALE_AFTER_SECONDS = env.float("STALE_AFTER_SECONDS", default=60.0)
 # Share of the account's API budget that the console may use; AWS's own console and CI need the rest.
 AWS_BUDGET_SHARE = env.float("AWS_BUDGET_SHARE", default=0.5)
 AWS_REGIONS = env.list("ECSCONSOLE_REGIONS", default=[])
-APPROVAL_EXPIRY = timedelta(hours=env.int("APPROVAL_EXPIRY_HOURS", default=24))
 
 # Signs the ledger's checkpoints. A local console makes its own beside, not in, the database.
 LEDGER_KEY_FILE = env.str("LEDGER_KEY_FILE", default=str(VAR_DIR / "ledger-key.pem"))

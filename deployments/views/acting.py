@@ -19,7 +19,6 @@ from deployments.buttons import buttons_of_service, buttons_of_task
 from deployments.errors import ChangeRefused, ConfirmationMissing, InvalidSpec
 from deployments.models import Kind
 from deployments.plans import Plan, make_plan
-from deployments.preflight import gives_way
 from deployments.queries import (
     Approvers,
     active_change_of,
@@ -27,6 +26,7 @@ from deployments.queries import (
     rollback_candidates,
     rollout_in_flight,
 )
+from deployments.queueing import gives_way
 from deployments.remaining import confirmation_left, left_sentence
 from deployments.scaling import scale_facts
 from deployments.verbs import verb_for
@@ -137,7 +137,7 @@ def act(request: ConsoleRequest, what: Act) -> HttpResponse:
             reason=request.POST.get("reason", "").strip(),
             ticket=request.POST.get("ticket", "").strip(),
             # In development a click on the service page is enough: no plan was shown before it.
-            plan_sha=request.POST.get("plan_sha", ""),
+            plan_id=request.POST.get("plan_id", ""),
             confirm=request.POST.get("confirm", "").strip(),
             request=request,
         )

@@ -70,7 +70,7 @@ def ask(
             access=request.access,
             reason=composition.reason,
             ticket=composition.ticket,
-            plan_sha=request.POST.get("plan_sha", ""),
+            plan_id=request.POST.get("plan_id", ""),
             confirm=composition.confirm,
             request=request,
         )

@@ -57,8 +57,8 @@ def hidden(html: str) -> list[tuple[str, str]]:
 
 def restart_form(client: Client, service: Service) -> dict[str, str]:
     html = client.get(at("restart", service)).content.decode()
-    sha = html.split('name="plan_sha" value="', 1)[1].split('"', 1)[0]
-    return {"plan_sha": sha, "reason": 'leaks "memory" & <more>', "confirm": service.name, "do": "request"}
+    sha = html.split('name="plan_id" value="', 1)[1].split('"', 1)[0]
+    return {"plan_id": sha, "reason": 'leaks "memory" & <more>', "confirm": service.name, "do": "request"}
 
 
 def resend(client: Client, address: str, page: str, **proof: str) -> Any:

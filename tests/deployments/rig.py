@@ -207,7 +207,7 @@ class Rig:
     ) -> Change:
         """Ask for a change as somebody who saw the plan and confirmed it."""
         values: dict[str, Any] = {"reason": "because", "confirm": self.service.name, **more}
-        values.setdefault("plan_sha", self.plan(kind, spec or {}, by=by).sha)
+        values.setdefault("plan_id", self.plan(kind, spec or {}, by=by).id)
         person = self.people[by]
         return actions.request_change(
             service=self.service,

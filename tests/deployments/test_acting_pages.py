@@ -28,12 +28,12 @@ def _registry(registry: Registry) -> None:
 
 
 def sha_in(html: str) -> str:
-    return html.split('name="plan_sha" value="', 1)[1].split('"', 1)[0]
+    return html.split('name="plan_id" value="', 1)[1].split('"', 1)[0]
 
 
 def seen(client: Client, address: str, **fields: Any) -> dict[str, Any]:
     """Return a form whose plan was seen."""
-    return {**fields, "plan_sha": sha_in(client.get(address, fields).content.decode()), "do": "request"}
+    return {**fields, "plan_id": sha_in(client.get(address, fields).content.decode()), "do": "request"}
 
 
 def buttons(client: Client, service: Service) -> str:
@@ -128,7 +128,7 @@ def test_a_rollout_in_flight_is_stopped_first(as_: AsPerson) -> None:
 def test_a_rollback_to_what_never_succeeded_is_refused(as_: AsPerson) -> None:
     service, alice = deployable("staging"), as_("alice")
     failed = make_service_deployment(service, status="ROLLBACK_SUCCESSFUL")
-    form = {"to": failed.pk, "do": "request", "plan_sha": "x"}
+    form = {"to": failed.pk, "do": "request", "plan_id": "x"}
     answer = alice.post(at("rollback", service), form)
     assert answer.status_code == 409
     assert "only one that was SUCCESSFUL" in answer.content.decode()
@@ -141,7 +141,7 @@ def test_a_task_is_stopped_by_a_change(as_: AsPerson) -> None:
     address = task_at("stop-task", task)
     html = alice.get(address).content.decode()
     assert "SIGTERM" in html
-    form = {"do": "request", "plan_sha": sha_in(html)}
+    form = {"do": "request", "plan_id": sha_in(html)}
     assert alice.post(address, form).status_code == 303
     assert Change.objects.get().spec["task_id"] == task.task_id
     again = alice.get(task_at("task-actions", task), headers=FRAGMENT).content.decode()
@@ -161,7 +161,8 @@ def test_buttons_are_off_with_the_role_that_is_missing(as_: AsPerson) -> None:
     html = buttons(as_("carol"), deployable())
     assert html.count('aria-disabled="true"') == 4
     assert (
-        "To roll back, restart, scale or deploy here you need the role operator or release manager." in html
+        "To roll back, restart, scale or deploy here you need the role operator, on-call or release manager."
+        in html
     )
     assert "<a " not in html
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
 
 from access.decisions import PermissionMissing
 from access.models import RoleBinding
 from access.queries import access_for
 from audit.models import AuditEntry
 from deployments import actions
+from deployments.actions.requesting import QUEUE_LIMIT
 from deployments.errors import ApprovalRefused, PlanMoved, WrongState
 from deployments.models import Approval, Change
 from deployments.states import State
@@ -123,7 +123,7 @@ def test_approval_expires_before_it_is_used(rig: Rig) -> None:
 
 def test_nobody_decides_and_the_request_expires(rig: Rig) -> None:
     change = rig.deploy("v2", approve=False)
-    late = rig.now + settings.APPROVAL_EXPIRY + timedelta(seconds=1)
+    late = rig.now + timedelta(hours=24, seconds=1)
     with pytest.raises(WrongState):
         actions.approve_change(
             change=change, approver=rig.people["bob"], access=access_for(rig.people["bob"]), now=late
@@ -166,7 +166,7 @@ def test_approval_is_used_once(rig: Rig) -> None:
 
 def test_queued_change_that_no_worker_takes_expires(dev_rig: Rig) -> None:
     change = dev_rig.ask("restart")
-    dev_rig.world.advance(actions.QUEUE_LIMIT.total_seconds() + 1)
+    dev_rig.world.advance(QUEUE_LIMIT.total_seconds() + 1)
     change = dev_rig.wake(change)
     assert change.state == State.EXPIRED
     assert dev_rig.calls == []

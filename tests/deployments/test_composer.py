@@ -21,14 +21,14 @@ AsPerson = Callable[[str], Client]
 FRAGMENT = {"HX-Request": "true"}
 
 
-def plan_sha(html: str) -> str:
-    return html.split('name="plan_sha" value="', 1)[1].split('"', 1)[0]
+def plan_id(html: str) -> str:
+    return html.split('name="plan_id" value="', 1)[1].split('"', 1)[0]
 
 
 def fill(client: Client, service: Service, **fields: str) -> dict[str, str]:
     """Return a form that was filled in and whose plan was seen."""
     html = client.post(at("deploy", service), fields, headers=FRAGMENT).content.decode()
-    return {**fields, "plan_sha": plan_sha(html), "do": "request"}
+    return {**fields, "plan_id": plan_id(html), "do": "request"}
 
 
 def confirmed(**fields: str) -> dict[str, str]:
@@ -141,9 +141,9 @@ def test_a_plan_that_moved_is_409_and_shows_the_new_plan(as_: AsPerson, registry
     html = answer.content.decode()
     assert answer.status_code == 409
     assert "The plan is out of date. Nothing was changed." in html
-    assert plan_sha(html) != form["plan_sha"]
+    assert plan_id(html) != form["plan_id"]
     assert "Fix the cart" in html
-    assert alice.post(at("deploy", service), {**form, "plan_sha": plan_sha(html)}).status_code == 303
+    assert alice.post(at("deploy", service), {**form, "plan_id": plan_id(html)}).status_code == 303
 
 
 def test_a_production_deploy_without_the_typed_name_is_not_made(as_: AsPerson, registry: Registry) -> None:
@@ -229,6 +229,6 @@ def test_it_works_in_two_steps_without_javascript(as_: AsPerson, registry: Regis
     html = page.content.decode()
     assert page.status_code == 200
     assert "ecs:UpdateService" in html
-    form = {"image.app": "v9", "do": "request", "plan_sha": plan_sha(html)}
+    form = {"image.app": "v9", "do": "request", "plan_id": plan_id(html)}
     assert alice.post(at("deploy", service), form).status_code == 303
     assert Change.objects.get().state == State.QUEUED

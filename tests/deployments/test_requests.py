@@ -13,6 +13,7 @@ from audit.models import AuditEntry
 from aws import ecr, ecs
 from aws.errors import AwsAccessDenied, AwsThrottled
 from deployments import actions
+from deployments.actions import requesting
 from deployments.errors import (
     AnotherChangeActive,
     ChangeRefused,
@@ -187,22 +188,22 @@ def test_production_asks_for_the_typed_name_and_a_reason(rig: Rig) -> None:
         rig.ask("restart", confirm="checkout", reason=" ")
     assert set(caught.value.errors) == {"confirm", "reason"}
     with pytest.raises(PlanMoved):
-        rig.ask("restart", plan_sha="")
+        rig.ask("restart", plan_id="")
     assert not Change.objects.exists()
 
 
 def test_development_takes_one_click(dev_rig: Rig) -> None:
-    change = dev_rig.ask("restart", confirm="", reason="", plan_sha="")
+    change = dev_rig.ask("restart", confirm="", reason="", plan_id="")
     assert change.state == State.QUEUED
     assert change.plan["confirmation"] == "click"
 
 
 def test_plan_that_moved_between_seeing_and_asking_is_refused(rig: Rig) -> None:
-    seen = rig.plan("scale", {"desired_count": 5}).sha
+    seen = rig.plan("scale", {"desired_count": 5}).id
     rig.call("UpdateService", cluster="prod", service="checkout-api", desiredCount=3)
     rig.sync()
     with pytest.raises(PlanMoved):
-        rig.ask("scale", {"desired_count": 5}, plan_sha=seen)
+        rig.ask("scale", {"desired_count": 5}, plan_id=seen)
 
 
 @pytest.mark.parametrize("person", ["carol", "dan", "erin", "mallory"])
@@ -256,13 +257,13 @@ def test_rollback_does_not_cancel_what_a_worker_has_just_begun(
 ) -> None:
     spec = earlier_success(dev_rig)
     queued = dev_rig.ask("restart")
-    check_plan = actions.check_plan
+    check_plan = requesting.check_plan
 
     def worker_first(*args: Any, **kwargs: Any) -> None:
         Change.objects.filter(pk=queued.pk).update(state=State.RUNNING, version=queued.version + 1)
         check_plan(*args, **kwargs)
 
-    monkeypatch.setattr(actions, "check_plan", worker_first)
+    monkeypatch.setattr(requesting, "check_plan", worker_first)
     with pytest.raises(AnotherChangeActive):
         dev_rig.ask("rollback", spec)
     queued.refresh_from_db()
@@ -280,15 +281,15 @@ def test_task_may_be_stopped_beside_another_change(rig: Rig) -> None:
 def test_of_two_that_ask_at_once_the_database_lets_one_through(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_plan = actions.check_plan
+    check_plan = requesting.check_plan
 
     def rival_first(*args: Any, **kwargs: Any) -> None:
-        monkeypatch.setattr(actions, "check_plan", check_plan)
+        monkeypatch.setattr(requesting, "check_plan", check_plan)
         rig.ask("scale", {"desired_count": 3}, by="bob")
         check_plan(*args, **kwargs)
 
     # Both have seen a free slot by the time the first one writes.
-    monkeypatch.setattr(actions, "check_plan", rival_first)
+    monkeypatch.setattr(requesting, "check_plan", rival_first)
     with pytest.raises(AnotherChangeActive) as caught:
         rig.ask("restart")
     assert caught.value.change == Change.objects.get()
