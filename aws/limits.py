@@ -34,6 +34,8 @@ _GROUPS: dict[Limit, tuple[str, ...]] = {
     Limit("logs-get", 10, 10): ("logs:GetLogEvents",),
     Limit("logs-filter", 5, 5): ("logs:FilterLogEvents",),
     Limit("logs-describe", 10, 10): ("logs:DescribeLogStreams",),
+    # Two a second in an account and region, shared with everybody who looks into the event history.
+    Limit("cloudtrail-lookup", 2, 2): ("cloudtrail:LookupEvents",),
 }
 LIMIT_OF: dict[str, Limit] = {action: limit for limit, actions in _GROUPS.items() for action in actions}
 

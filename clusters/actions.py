@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,18 @@ def note_deployer(*, service_deployment_arn: str, name: str) -> bool:
             )
             publish_on_commit(*topics)
     return True
+
+
+def note_principals(*, names: Mapping[int, str], now: datetime) -> None:
+    """Write who started deployments, by their keys, where no name stands yet; the caller holds the transaction."""
+    rows = list(ServiceDeployment.objects.filter(pk__in=names, created_by="").only("pk", "service_id"))
+    for row in rows:
+        row.created_by = names[row.pk][:255]
+    ServiceDeployment.objects.bulk_update(rows, ["created_by"])
+    services = {row.service_id for row in rows}
+    if services:
+        derive(services, now)
+        publish_on_commit("fleet", *(f"service-deployments:{pk}" for pk in services))
 
 
 def pass_on_environment(account: Account, before: str | None) -> None:

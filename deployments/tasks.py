@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from deployments import dispatch, sweeping
+from deployments import dispatch, identities, sweeping
 
 
 @shared_task(name="deployments.tasks.wake")
@@ -18,3 +18,9 @@ def wake(change_id: int) -> None:
 def sweep() -> None:
     """Wake every change that is due, whatever became of its message."""
     sweeping.sweep(now=timezone.now())
+
+
+@shared_task(name="deployments.tasks.find_identities")
+def find_identities() -> None:
+    """Ask CloudTrail who began deployments outside the console."""
+    identities.find_identities(now=timezone.now())

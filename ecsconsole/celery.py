@@ -24,6 +24,11 @@ app.conf.beat_schedule = {
         "schedule": 1.0,
         "options": {"expires": 1.0, "queue": "poll"},
     },
+    "find-identities": {
+        "task": "deployments.tasks.find_identities",
+        "schedule": 60.0,
+        "options": {"expires": 60.0, "queue": "poll"},
+    },
     "sweep-changes": {
         "task": "deployments.tasks.sweep",
         "schedule": 2.0,

@@ -267,6 +267,8 @@ CELERY_TASK_DEFAULT_QUEUE = "ops"
 CELERY_TASK_ROUTES = {
     "clusters.tasks.*": {"queue": "poll"},
     "logs.tasks.*": {"queue": "poll"},
+    # It waits for CloudTrail's two calls a second, and a rollback must not wait behind it.
+    "deployments.tasks.find_identities": {"queue": "poll"},
     "deployments.tasks.*": {"queue": "ops"},
     "audit.tasks.*": {"queue": "ops"},
 }

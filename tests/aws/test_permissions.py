@@ -9,10 +9,17 @@ ROOT = Path(__file__).resolve().parents[2]
 POLICY = (ROOT / "docs" / "aws-permissions.md").read_text(encoding="utf-8")
 
 
-SERVICES = {"ecs.py": "ecs", "operator.py": "ecs", "ecr.py": "ecr", "logs.py": "logs", "s3.py": "s3"}
+SERVICES = {
+    "ecs.py": "ecs",
+    "operator.py": "ecs",
+    "ecr.py": "ecr",
+    "logs.py": "logs",
+    "s3.py": "s3",
+    "cloudtrail.py": "cloudtrail",
+}
 # IAM grants the listing of a bucket under another name than the call's.
 NAMED_OTHERWISE = {"s3:ListObjectsV2": "s3:ListBucket"}
-VERBS = "put|list|describe|get|batch_get|filter|register|update|stop|run"
+VERBS = "put|list|describe|get|batch_get|filter|register|update|stop|run|lookup"
 
 
 def operations_called() -> set[str]:
@@ -27,7 +34,7 @@ def operations_called() -> set[str]:
 
 
 def test_operations_are_found() -> None:
-    assert {"ecs:DescribeServices", "ecs:UpdateService"} <= operations_called()
+    assert {"ecs:DescribeServices", "ecs:UpdateService", "cloudtrail:LookupEvents"} <= operations_called()
 
 
 @pytest.mark.parametrize("operation", sorted(operations_called()))
