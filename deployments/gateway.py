@@ -28,6 +28,7 @@ class Gateway(Protocol):
     def task_definition(self, arn: str) -> Document: ...
     def newest_definitions(self, family: str) -> list[Document]: ...
     def task(self, arn: str) -> Document | None: ...
+    def tasks_of(self, deployment_id: str) -> list[Document]: ...
     def mutate(self, action: str, params: Mapping[str, Any]) -> tuple[Document, str]: ...
 
 
@@ -83,6 +84,12 @@ class AwsGateway:
         """Return a task, None when ECS no longer knows it."""
         found = ecs.describe_tasks(self.scope, self.cluster, [arn]).items
         return found[0] if found else None
+
+    def tasks_of(self, deployment_id: str) -> list[Document]:
+        """Return the current tasks that one deployment of the service started."""
+        arns = ecs.list_task_arns(self.scope, self.cluster, service=self.name)
+        tasks = ecs.describe_tasks(self.scope, self.cluster, arns).items
+        return [task for task in tasks if task.get("startedBy") == deployment_id]
 
     def mutate(self, action: str, params: Mapping[str, Any]) -> tuple[Document, str]:
         """Make one mutating call, never retried, signed by the requester's identity; return answer and request id."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from aws.errors import AwsConflict
 from clusters.service_view import deployments_of, primary_of
-from deployments import attempts, observe
+from deployments import attempts, observe, running_images
 from deployments.attempts import Call
 from deployments.models import Attempt
 from deployments.running import RARELY, Next, Run
@@ -17,6 +17,8 @@ from deployments.states import State
 Document = dict[str, Any]
 UPDATE, STOP, WATCH = "update", "stop", "watch"
 DEADLINE = timedelta(minutes=30)
+# How often running images are looked at before differing ones are a person's matter.
+IMAGE_LOOKS = 4
 # How far ECS's clock may be behind ours when we ask whether a deployment is younger than our intent.
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -78,9 +80,34 @@ def watch(run: Run) -> Next:
     sight = observe.look(run)
     verdict = observe.judge(sight)
     standing = observe.describe_progress(sight)
+    if verdict is not None and verdict.to == State.SUCCEEDED:
+        verdict = confirm_images(run, verdict, standing)
     if verdict is None or verdict.to == run.change.state:
         return Next(step=WATCH, progress={"rollout": standing}, wake_in=pace(run))
     return Next(verdict.to, verdict.note, step=WATCH, progress={"rollout": standing})
+
+
+def confirm_images(run: Run, verdict: Next, standing: Document) -> Next | None:
+    """Call a rollout succeeded only if its tasks run the digests that were asked for.
+
+    ECS replaces a task now and then, and a read may be old: so it is looked a few times, and then a person is asked.
+    """
+    comparison = running_images.compare_digests(run)
+    run.remember(images_run=comparison.as_json())
+    if comparison.state != running_images.DIFFERS:
+        return Next(verdict.to, f"{verdict.note} {comparison.sentence}")
+    looks = int(run.progress.get("image_looks", 0)) + 1
+    run.remember(image_looks=looks)
+    standing["waiting_for"] = {"id": "images-differ", "sentence": comparison.sentence}
+    if looks < IMAGE_LOOKS:
+        return None
+    return Next(
+        State.NEEDS_ATTENTION, f"ECS calls the deployment complete, and {lower_first(comparison.sentence)}"
+    )
+
+
+def lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def pace(run: Run) -> float:
