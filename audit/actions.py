@@ -64,20 +64,25 @@ def record(
     outcome: str = "ok",
     reason: str = "",
     data: dict[str, Any] | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
     request: HttpRequest | None = None,
 ) -> AuditEntry:
     """Append one entry in the caller's transaction; when it cannot be written, neither can what it records.
 
     `resource` is any object with environment, account_id, region, cluster and service; `data` is small JSON
-    without secrets. Costs three queries. The chain row stays locked until the caller commits.
+    without secrets, and so are `before` and `after`, which the entry's page shows side by side. Costs three queries.
+    The chain row stays locked until the caller commits.
     """
+    sides = {name: side for name, side in (("before", before), ("after", after)) if side is not None}
+    everything = {**(data or {}), **by_token(request), **sides}
     content = {
         **who_and_where(actor, resource, request),
         "action": action,
         "outcome": outcome,
         "target": without_controls(target)[:255],
         "reason": without_controls(reason),
-        "data": json.loads(json.dumps({**(data or {}), **by_token(request)}, cls=DjangoJSONEncoder)),
+        "data": json.loads(json.dumps(everything, cls=DjangoJSONEncoder)),
     }
     with transaction.atomic():
         chain = AuditChain.objects.select_for_update().get(pk=1)

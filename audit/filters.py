@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 import django_filters
-from django import forms
 from django.db.models import Q, QuerySet
 
 from audit.models import AuditEntry
 
 OUTCOMES = [("ok", "Recorded"), ("refused", "Refused"), ("failed", "Failed")]
+ENVIRONMENTS = [("production", "Production"), ("staging", "Staging"), ("development", "Development")]
+# What belongs together: label, and how the actions of a kind begin.
+KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "changes": ("Changes", ("change.", "failure.")),
+    "access": (
+        "Access and people",
+        ("access.", "rolebinding.", "user.", "group.", "token.", "apitoken.", "admin.", "policy.", "freeze."),
+    ),
+    "sign-ins": ("Sign-ins", ("sign_in.", "session.", "mfa.")),
+    "reads": (
+        "Sensitive reads",
+        ("logs.download", "environment.", "audit.exported", "deployments.exported", "report."),
+    ),
+    "accounts": ("AWS accounts", ("account.",)),
+    "ledger": ("The ledger itself", ("audit.",)),
+}
+
+
+def of_kind(kind: str) -> Q:
+    """Return the condition that an entry is of a kind."""
+    return reduce(or_, (Q(action__startswith=start) for start in KINDS[kind][1]))
 
 
 class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
@@ -16,20 +39,26 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     q = django_filters.CharFilter(method="search", label="Text")
     actor = django_filters.CharFilter(lookup_expr="iexact", label="Person")
-    action = django_filters.CharFilter(lookup_expr="startswith", label="Action")
-    outcome = django_filters.ChoiceFilter(
-        choices=OUTCOMES,
-        empty_label="Any outcome",
-        label="Outcome",
-        widget=forms.Select(attrs={"class": "input small"}),
+    kind = django_filters.ChoiceFilter(
+        choices=[(name, label) for name, (label, _) in KINDS.items()],
+        method="by_kind",
+        empty_label="Any kind",
+        label="Kind",
     )
-    environment = django_filters.CharFilter(label="Environment")
+    action = django_filters.CharFilter(lookup_expr="startswith", label="Action")
+    outcome = django_filters.ChoiceFilter(choices=OUTCOMES, empty_label="Any outcome", label="Outcome")
+    environment = django_filters.ChoiceFilter(
+        choices=ENVIRONMENTS, empty_label="Any environment", label="Environment"
+    )
     since = django_filters.DateFilter(field_name="at", lookup_expr="date__gte", label="From")
     until = django_filters.DateFilter(field_name="at", lookup_expr="date__lte", label="To")
 
     class Meta:
         model = AuditEntry
-        fields = ["q", "actor", "action", "outcome", "environment", "since", "until"]
+        fields = ["q", "actor", "kind", "action", "outcome", "environment", "since", "until"]
+
+    def by_kind(self, queryset: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
+        return queryset.filter(of_kind(value))
 
     def search(self, queryset: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
         """Search the texts that a person would remember."""
@@ -38,4 +67,5 @@ class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
             | Q(reason__icontains=value)
             | Q(service__icontains=value)
             | Q(cluster__icontains=value)
+            | Q(request_id=value)
         )

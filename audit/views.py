@@ -2,93 +2,132 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_GET
+from django.db.models import QuerySet
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, resolve_url
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
 
+from audit import queries
 from audit.actions import record
+from audit.compare import compare
+from audit.exports import begin_export
 from audit.filters import AuditFilter
 from audit.models import AuditEntry
-from audit.verification import verify_ledger
-from ecsconsole.http import ConsoleRequest, render_page
+from audit.seal import read_seal
+from audit.tables import csv_lines, json_chunks
+from audit.verification import bytes_of
+from audit.waking import ask_for_verification
+from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
 
 PAGE_SIZE = 50
-CSV_COLUMNS = [
-    "seq",
-    "at",
-    "actor",
-    "action",
-    "outcome",
-    "target",
-    "environment",
-    "cluster",
-    "service",
-    "reason",
-]
-
-
-# A spreadsheet runs a cell that starts with one of these.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @require_GET
 def ledger(request: ConsoleRequest) -> HttpResponse:
-    """List the entries that match the filters, newest first."""
+    """List the entries that match the filters, newest first, and show one of them below."""
     request.access.require("audit.view")
-    entries = AuditFilter(request.GET, queryset=AuditEntry.objects.defer("canonical"))
-    page = Paginator(entries.qs, PAGE_SIZE).get_page(request.GET.get("page"))
+    now = timezone.now()
+    found = filtered(request)
+    opened = request.GET.get("entry", "")
     context = {
-        "filter": entries,
-        "page": page,
-        "verification": verify_ledger() if "verify" in request.GET else None,
+        "filter": found,
+        "page": Paginator(found.qs, PAGE_SIZE).get_page(request.GET.get("page")),
+        "is_filtered": any(value for name, value in request.GET.items() if name not in {"page", "entry"}),
+        "may_export": request.access.can("audit.export"),
     }
+    if not wants_fragment(request):
+        context |= {"seal": read_seal(now), "counts": queries.recent_counts(now)}
+        context |= shown(AuditEntry.objects.filter(seq=opened).first()) if opened.isdigit() else {}
     return render_page(request, "audit/ledger.html", context, partial="audit-entries")
+
+
+def filtered(request: ConsoleRequest) -> Any:
+    entries: QuerySet[AuditEntry] = AuditEntry.objects.defer("canonical")
+    return AuditFilter(request.GET, queryset=entries)
+
+
+def shown(entry: AuditEntry | None) -> dict[str, Any]:
+    """Return what the dock and the page of an entry show."""
+    if entry is None:
+        return {}
+    hashed = bytes_of(entry.canonical).decode("utf-8", "replace")
+    try:
+        content = json.dumps(json.loads(hashed), indent=2, ensure_ascii=False)
+    except ValueError:
+        # Bytes that were tampered with are shown as they are.
+        content = hashed
+    return {"entry": entry, "content": content, "hashed": hashed, "comparison": compare(entry.data)}
 
 
 @require_GET
 def entry(request: ConsoleRequest, seq: int) -> HttpResponse:
-    """Show one entry with everything that was hashed."""
+    """Show one entry with everything that was hashed: as a page, or in the dock below the table."""
     request.access.require("audit.view")
-    found = get_object_or_404(AuditEntry, seq=seq)
-    content = json.dumps(json.loads(bytes(found.canonical)), indent=2, ensure_ascii=False)
-    return render_page(
-        request, "audit/entry.html", {"entry": found, "content": content}, partial="audit-entry"
-    )
+    context = shown(get_object_or_404(AuditEntry, seq=seq))
+    return render_page(request, "audit/entry.html", context, partial="audit-dock")
+
+
+@require_GET
+def seal(request: ConsoleRequest) -> HttpResponse:
+    """Show how far the ledger was verified, signed and copied."""
+    request.access.require("audit.view")
+    context = {"seal": read_seal(timezone.now())}
+    return render_page(request, "audit/seal.html", context, partial="audit-seal")
+
+
+@require_POST
+def verify(request: ConsoleRequest) -> HttpResponse:
+    """Ask a worker to verify the whole ledger."""
+    request.access.require("audit.view")
+    ask_for_verification(timezone.now())
+    if not wants_fragment(request):
+        return HttpResponseRedirect(resolve_url("audit"))
+    context = {"seal": read_seal(timezone.now())}
+    return render_page(request, "audit/seal.html", context, partial="audit-seal")
+
+
+def as_file(lines: Any, name: str, content_type: str) -> StreamingHttpResponse:
+    """Stream lines as a file to save."""
+    response = StreamingHttpResponse(lines, content_type=content_type)
+    stamp = timezone.now().strftime("%Y%m%dT%H%M%SZ")
+    stem, _, ending = name.partition(".")
+    response["Content-Disposition"] = f'attachment; filename="{stem}-{stamp}.{ending}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def export_filtered(request: ConsoleRequest, form: str) -> Any:
+    """Return the entries that the filters show, oldest first; that they are handed out is itself an entry."""
+    request.access.require("audit.export")
+    entries = filtered(request).qs.order_by("seq")
+    data = {"format": form, "filters": request.GET.dict()}
+    record(action="audit.exported", actor=request.user, data=data, request=request)
+    return entries.iterator(chunk_size=queries.BATCH)
 
 
 @require_GET
 def export_csv(request: ConsoleRequest) -> StreamingHttpResponse:
-    """Export what the filters show as CSV; the export is itself an entry."""
+    """Export what the filters show as CSV."""
+    lines = csv_lines(export_filtered(request, "csv"))
+    return as_file(lines, "ecsconsole-audit.csv", "text/csv; charset=utf-8")
+
+
+@require_GET
+def export_json(request: ConsoleRequest) -> StreamingHttpResponse:
+    """Export what the filters show as JSON."""
+    chunks = json_chunks(export_filtered(request, "json"))
+    return as_file(chunks, "ecsconsole-audit.json", "application/json")
+
+
+@require_POST
+def export_signed(request: ConsoleRequest) -> StreamingHttpResponse:
+    """Export the whole ledger with its checkpoints, for the verifier that needs no console."""
     request.access.require("audit.export")
-    entries = AuditFilter(request.GET, queryset=AuditEntry.objects.defer("canonical")).qs
-    record(action="audit.exported", actor=request.user, data={"filters": request.GET.dict()}, request=request)
-    response = StreamingHttpResponse(csv_lines(entries.order_by("seq").iterator()), content_type="text/csv")
-    response["Content-Disposition"] = 'attachment; filename="ecsconsole-audit.csv"'
-    return response
-
-
-def safe_cell(value: Any) -> str:
-    """Return a cell that a spreadsheet shows and never runs."""
-    text = str(value).replace("\r", " ").replace("\n", " ")
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-class Echo:
-    """A file that hands each written line back, so that the export needs no memory."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def csv_lines(entries: Iterator[AuditEntry]) -> Iterator[str]:
-    writer = csv.writer(Echo())
-    yield writer.writerow(CSV_COLUMNS)
-    for found in entries:
-        row = [found.at.isoformat() if name == "at" else getattr(found, name) for name in CSV_COLUMNS]
-        yield writer.writerow([safe_cell(cell) for cell in row])
+    export = begin_export(actor=request.user, now=timezone.now(), data={}, request=request)
+    return as_file(export.lines(), "ecsconsole-ledger.jsonl", "application/x-ndjson")

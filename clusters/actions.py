@@ -84,18 +84,20 @@ def add_account(
         "external_id": external_id,
         "is_active": True,
     }
-    before = Account.objects.filter(account_id=account_id).values_list("environment", flat=True).first()
+    known = Account.objects.filter(account_id=account_id).values(*fields).first()
+    before = known["environment"] if known else None
     account, is_new = Account.objects.update_or_create(account_id=account_id, defaults=fields)
     watch_regions(account)
     pass_on_environment(account, before)
     # The ExternalId is no password, but who has it is a step closer to the role.
-    shown = {key: value for key, value in fields.items() if key != "external_id"}
+    secret = {"external_id"}
     record(
         action="account.added" if is_new else "account.changed",
         actor=actor,
         resource=account.access_resource,
         target=str(account),
-        data=shown,
+        before={key: value for key, value in known.items() if key not in secret} if known else None,
+        after={key: value for key, value in fields.items() if key not in secret},
         request=request,
     )
     publish_on_commit("targets", "fleet")

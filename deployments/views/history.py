@@ -12,7 +12,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
 from audit.actions import record
-from audit.views import Echo, safe_cell
+from audit.tables import Echo, safe_cell
 from clusters.actions import keep_hot
 from clusters.models import Account, ServiceDeployment
 from clusters.queries import get_service
