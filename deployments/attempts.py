@@ -54,6 +54,12 @@ def is_unsettled(attempt: Attempt) -> bool:
     return attempt.outcome in UNSETTLED
 
 
+def may_be_made_again(run: Run, step: str) -> bool:
+    """Whether a step's call may still be sent: it was refused for now, or its effect is still looked for."""
+    attempt = latest(run.change, step)
+    return attempt is not None and (is_unsettled(attempt) or bool(attempt.response.get("passing")))
+
+
 def once(run: Run, call: Call) -> Attempt | Next:
     """Return the settled attempt of a call, making the call when it was not made; a `Next` when it is not settled."""
     attempt = latest(run.change, call.step)

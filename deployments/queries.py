@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import User
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
@@ -20,12 +20,15 @@ from clusters.models import Service, ServiceDeployment, Task
 from clusters.service_view import primary_of
 from deployments.models import Change, Kind
 from deployments.models.changes import BESIDE
+from deployments.returning import identities_of, running_deployment
 from deployments.states import ACTIVE, State
 
 if TYPE_CHECKING:
     from ecsconsole.http import ConsoleRequest
 
 ROLLBACK_CHOICES = 20
+# How far back is looked for them.
+SUCCESSES_READ = 200
 SUCCESSFUL = "SUCCESSFUL"
 # While one of these stands, ECS still works on it and StopServiceDeployment(ROLLBACK) is possible.
 IN_FLIGHT = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
@@ -93,21 +96,23 @@ def rollout_in_flight(service: Service) -> ServiceDeployment | None:
 
 
 def rollback_candidates(service: Service) -> list[ServiceDeployment]:
-    """Return the newest success of each task definition that does not run now, the latest first.
+    """Return the newest success of each definition and its digests that do not run now, the latest first.
 
-    Only what succeeded is offered: the revision before this one may never have worked.
+    Only what succeeded is offered: the revision before this one may never have worked. What ran under the same
+    definition before a forced deployment is a place of its own, if its tags meant other images.
     """
-    successes = service.service_deployments.filter(status=SUCCESSFUL).exclude(
-        task_definition_arn__in=["", service.task_definition_arn]
-    )
-    newest = (
-        successes.order_by("task_definition_arn")
-        .values("task_definition_arn")
-        .annotate(last=Max("created_at"))
-    )
-    chosen = {(row["task_definition_arn"], row["last"]) for row in newest}
-    rows = successes.filter(created_at__in=[last for _, last in chosen]).order_by("-created_at")
-    return [row for row in rows if (row.task_definition_arn, row.created_at) in chosen][:ROLLBACK_CHOICES]
+    successes = service.service_deployments.filter(status=SUCCESSFUL).exclude(task_definition_arn="")
+    newest = list(successes.order_by("-created_at").defer("facts")[:SUCCESSES_READ])
+    running, keys = running_deployment(service, newest), identities_of(newest)
+    seen = {keys[running.pk]} if running else set()
+    chosen: list[ServiceDeployment] = []
+    for found in newest:
+        key = keys[found.pk]
+        if key in seen or (running is None and found.task_definition_arn == service.task_definition_arn):
+            continue
+        seen.add(key)
+        chosen.append(found)
+    return chosen[:ROLLBACK_CHOICES]
 
 
 class Approvers:

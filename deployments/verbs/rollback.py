@@ -1,4 +1,4 @@
-"""Roll back: stop the service deployment in flight, or return to one that succeeded."""
+"""Roll back: stop the service deployment in flight, or return to a service revision that succeeded."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from aws.errors import AwsError
+from aws import ecs
 from clusters.diff import diff_definitions
+from clusters.masking import mask
 from clusters.models import Service, ServiceDeployment
 from clusters.service_view import primary_of
-from deployments import attempts, observe
-from deployments.definitions import is_still_active, masked_definition
+from deployments import attempts, observe, returning, task_definitions
+from deployments.attempts import Call
+from deployments.definitions import masked_definition
 from deployments.errors import InvalidSpec
 from deployments.fingerprint import Base, service_base
 from deployments.models import Change
-from deployments.plans import Check, Outline, planned
-from deployments.preflight import churn_of, image_check, rollout_checks
+from deployments.plans import Check, Outline, PlannedCall, planned
+from deployments.preflight import churn_of, rollout_checks
+from deployments.returning import ImageThen, by_digest
+from deployments.revisions import begins_nothing, changes_to, service_group
 from deployments.running import RARELY, Next, Run
 from deployments.states import State
-from deployments.verbs import rollout
+from deployments.verbs import registering, rollout
 from deployments.verbs.base import Spec
+
+Document = dict[str, Any]
+SAME_DEFINITION = (
+    "Both deployments have the same task definition, and its tags meant other images then. A copy pinned to the"
+    " digests of that time is the only way back: deploying the definition again runs what its tags name now."
+)
 
 
 class Rollback:
@@ -32,6 +42,7 @@ class Rollback:
     goes_first = True
 
     def clean(self, service: Service, spec: Mapping[str, Any]) -> Spec:
+        """Return the target, and whether the images are pinned to the digests that ran; by default where tags moved."""
         if spec.get("in_flight"):
             return {"in_flight": True}
         try:
@@ -40,12 +51,20 @@ class Rollback:
             raise InvalidSpec(
                 {"service_deployment_id": "Choose a service deployment of this service."}
             ) from error
-        return {"service_deployment_id": target.pk}
+        pin = spec.get("pin")
+        if pin is None:
+            pin = any(found.has_moved for found in returning.images_then(service, target))
+        return {"service_deployment_id": target.pk, "pin": bool(pin)}
 
     def title(self, service: Service, spec: Spec) -> str:
         if spec.get("in_flight"):
             return f"Roll back the deployment of {service.name} in flight"
-        return f"Roll back {service.name} to {observe.short(self.target(service, spec).task_definition_arn)}"
+        target = self.target(service, spec)
+        name = observe.short(target.task_definition_arn)
+        if target.task_definition_arn == service.task_definition_arn:
+            # The way back from a forced deployment: the number alone would not tell where it leads.
+            return f"Roll back {service.name} to {name} as it ran on {target.created_at:%d %b %H:%M} UTC"
+        return f"Roll back {service.name} to {name}"
 
     def base(self, facts: Mapping[str, Any], spec: Spec) -> Base:
         if spec.get("in_flight"):
@@ -54,69 +73,145 @@ class Rollback:
         return service_base(facts)
 
     def plan(self, service: Service, spec: Spec) -> Outline:
-        region = service.cluster.region
         if spec.get("in_flight"):
-            params = {
-                "serviceDeploymentArn": service.facts.get("currentServiceDeployment", ""),
-                "stopType": "ROLLBACK",
-            }
-            note = "ECS returns to the service revision that completed last; works without a circuit breaker."
-            return Outline([planned("ecs:StopServiceDeployment", params, region=region, note=note)])
+            return Outline([self.planned_stop(service)])
         target = self.target(service, spec)
-        params = {
-            "cluster": service.cluster.name,
-            "service": service.name,
-            "taskDefinition": target.task_definition_arn,
-        }
-        note = f"The task definition of the service deployment that began at {target.created_at:%d %b %H:%M} UTC."
+        revision = returning.revision_of(service, target)
         old = masked_definition(service, service.task_definition_arn)
         new = masked_definition(service, target.task_definition_arn)
-        call = planned("ecs:UpdateService", params, region=region, note=note)
-        return Outline([call], diff_definitions(old, new), churn_of(service))
+        if spec.get("pin"):
+            new = pinned_definition(new, target)
+        calls = [self.planned_copy(service, target)] if spec.get("pin") else []
+        calls.append(self.planned_update(service, spec, target, revision))
+        groups = diff_definitions(old, new)
+        if revision:
+            groups = [service_group(service.facts, revision), *groups]
+        return Outline(calls, groups, churn_of(service))
+
+    def planned_stop(self, service: Service) -> PlannedCall:
+        params = {
+            "serviceDeploymentArn": service.facts.get("currentServiceDeployment", ""),
+            "stopType": "ROLLBACK",
+        }
+        note = "ECS returns to the service revision that completed last; works without a circuit breaker."
+        return planned("ecs:StopServiceDeployment", params, region=service.cluster.region, note=note)
+
+    def planned_copy(self, service: Service, target: ServiceDeployment) -> PlannedCall:
+        old = masked_definition(service, target.task_definition_arn)
+        params = task_definitions.register_params(
+            pinned_definition(old, target), old.get("tags") or [], ecs.register_input_members(), None
+        )
+        name = observe.short(target.task_definition_arn)
+        note = (
+            f"A copy of {name} with its images by the digests that ran; values of variables are masked here."
+        )
+        return planned("ecs:RegisterTaskDefinition", params, region=service.cluster.region, note=note)
+
+    def planned_update(
+        self, service: Service, spec: Spec, target: ServiceDeployment, revision: Mapping[str, Any]
+    ) -> PlannedCall:
+        definition = target.task_definition_arn
+        if spec.get("pin"):
+            definition = f"{observe.short(definition).rpartition(':')[0]}:<new revision>"
+        params = update_params(service.facts, definition, revision)
+        shown = {"cluster": service.cluster.name, "service": service.name, **mask(params)}
+        note = (
+            f"What ran since {target.created_at:%d %b %H:%M} UTC. The desired count, the deployment configuration and"
+            " the grace period are no part of a revision and stay as they are."
+        )
+        return planned("ecs:UpdateService", shown, region=service.cluster.region, note=note)
 
     def preflight(self, service: Service, spec: Spec) -> list[Check]:
         if spec.get("in_flight"):
             return [in_flight_check(service)]
         target = self.target(service, spec)
-        images = [image_check(service, item["container"], pinned(item)) for item in target.images]
-        return [*rollout_checks(service), *self.target_checks(service, target), *images]
+        images = returning.images_then(service, target)
+        return [
+            *rollout_checks(service),
+            *returning.target_checks(service, target),
+            *self.difference_checks(service, spec, target, images),
+            *(returning.image_check(item, is_pinning=bool(spec.get("pin"))) for item in images),
+        ]
 
-    def target_checks(self, service: Service, target: ServiceDeployment) -> list[Check]:
-        """Check that what is returned to has succeeded, differs, and can still be deployed."""
+    def difference_checks(
+        self, service: Service, spec: Spec, target: ServiceDeployment, images: list[ImageThen]
+    ) -> list[Check]:
+        """Refuse what would change nothing, and what would change something else than was asked for."""
+        if target.task_definition_arn != service.task_definition_arn:
+            return []
         name = observe.short(target.task_definition_arn)
-        checks = []
-        if target.status != "SUCCESSFUL":
-            text = f"That service deployment ended {target.status}; only one that was SUCCESSFUL can be returned to."
-            checks.append(Check("target-succeeded", "Target", "refuse", text))
-        if not target.task_definition_arn:
-            text = "The console does not know which task definition that service deployment ran."
-            return [*checks, Check("target-known", "Target", "refuse", text)]
-        if target.task_definition_arn == service.task_definition_arn:
-            checks.append(
-                Check("nothing-changes", "Nothing changes", "refuse", f"PRIMARY runs {name} already.")
-            )
-        checks.append(active_check(service, target.task_definition_arn))
-        return checks
+        if returning.is_what_runs(service, target):
+            text = f"PRIMARY runs {name} with the same images and configuration already. To start its tasks anew, restart the service."
+            return [Check("nothing-changes", "Nothing changes", "refuse", text)]
+        if spec.get("pin") and all(item.is_pinned or not item.digest for item in images):
+            text = "No image of that deployment has a digest that could be pinned."
+            return [Check("nothing-to-pin", "Digests", "refuse", text)]
+        changes = changes_to(service.facts, returning.revision_of(service, target))
+        if not spec.get("pin") and not changes:
+            return [Check("same-definition", "Same task definition", "refuse", SAME_DEFINITION)]
+        return []
 
     def step(self, run: Run) -> Next:
         if run.change.spec.get("in_flight"):
             return self.stop(run)
-        definition = self.target(run.service, run.change.spec).task_definition_arn
-        call = rollout.update_call(
-            run,
-            {"taskDefinition": definition},
-            lambda item: item.get("taskDefinition") == definition,
-            repeatable=True,
-        )
-        return (
-            rollout.undo(run, call) if run.change.state == State.ROLLING_BACK else rollout.roll_out(run, call)
-        )
+        if run.change.state == State.ROLLING_BACK and not self.has_begun(run):
+            return rollout.undo(run, None)
+        definition = self.definition(run)
+        if isinstance(definition, Next):
+            return definition
+        call = self.update_call(run, definition)
+        if isinstance(call, Next):
+            return call
+        if run.change.state == State.ROLLING_BACK:
+            return rollout.undo(run, call)
+        return rollout.roll_out(run, call)
 
     def can_be_rolled_back(self, change: Change) -> bool:
         return not change.spec.get("in_flight")
 
     def target(self, service: Service, spec: Spec) -> ServiceDeployment:
         return service.service_deployments.get(pk=spec["service_deployment_id"])
+
+    def has_begun(self, run: Run) -> bool:
+        """Whether UpdateService may have been sent."""
+        return attempts.latest(run.change, rollout.UPDATE) is not None
+
+    def definition(self, run: Run) -> str | Next:
+        """Return the task definition to deploy: that of the target, or our copy of it that names the digests."""
+        target = self.target(run.service, run.change.spec)
+        if not run.change.spec.get("pin"):
+            return target.task_definition_arn
+        if arn := run.progress.get("registered_arn"):
+            return str(arn)
+        old = run.gateway.task_definition(target.task_definition_arn)
+        tags = old.pop("tags", [])
+        return registering.register(run, pinned_definition(old, target), tags)
+
+    def update_call(self, run: Run, definition: str) -> Call | Next:
+        """Return the one UpdateService to the whole revision; read from ECS, because the inventory masks values."""
+        params = {"taskDefinition": definition}
+        if not self.has_begun(run) or attempts.may_be_made_again(run, rollout.UPDATE):
+            found = self.params(run, definition)
+            if isinstance(found, Next):
+                return found
+            params = found
+        return rollout.update_call(
+            run,
+            params,
+            lambda item: item.get("taskDefinition") == definition,
+            # A forced one would begin a second deployment.
+            repeatable="forceNewDeployment" not in params,
+            shown=mask(params),
+        )
+
+    def params(self, run: Run, definition: str) -> Document | Next:
+        target = self.target(run.service, run.change.spec)
+        known = returning.revision_of(run.service, target)
+        revision = run.gateway.service_revision(target.target_revision_arn) if known else {}
+        if known and not revision:
+            text = "ECS no longer describes the service revision that was to be returned to. Nothing was changed."
+            return Next(State.FAILED, text)
+        return update_params(run.gateway.service(), definition, revision)
 
     def stop(self, run: Run) -> Next:
         """Stop the service deployment that was in flight when this was asked, and watch it roll back."""
@@ -141,21 +236,24 @@ class Rollback:
         return Next(step=rollout.WATCH, progress={"rollout": standing}, wake_in=wake_in)
 
 
-def active_check(service: Service, arn: str) -> Check:
-    """Check that ECS still deploys a task definition; INACTIVE is for good, so only what was ACTIVE is asked about."""
-    name = observe.short(arn)
-    status = masked_definition(service, arn).get("status", "")
-    try:
-        if status == "ACTIVE" and not is_still_active(service, arn):
-            status = "INACTIVE"
-    except AwsError as error:
-        # A rollback is the way out of trouble, and this may be the trouble: ECS has the last word anyway.
-        text = f"{name} was ACTIVE when it was read; whether it still is cannot be checked: {error}"
-        return Check("target-active", "Task definition", "warn", text)
-    if status != "ACTIVE":
-        text = f"{name} is {status or 'unknown to ECS'}: ECS deploys ACTIVE task definitions only."
-        return Check("target-active", "Task definition", "refuse", text)
-    return Check("target-active", "Task definition", "ok", f"{name} is ACTIVE.")
+def pinned_definition(definition: Mapping[str, Any], target: ServiceDeployment) -> Document:
+    """Return a definition with its images by the digests that ran; works on plain and on masked ones."""
+    digests = {item.get("container"): returning.digest_of(item) for item in target.images}
+    containers = [
+        {**item, "image": by_digest(str(item.get("image", "")), digests.get(item.get("name"), ""))}
+        for item in definition.get("containerDefinitions") or []
+    ]
+    return {**definition, "containerDefinitions": containers}
+
+
+def update_params(facts: Mapping[str, Any], definition: str, revision: Mapping[str, Any]) -> Document:
+    """Return what UpdateService is sent besides the service's name: the definition, and what of the revision differs."""
+    changes = changes_to(facts, revision) if revision else {}
+    params = {"taskDefinition": definition, **changes}
+    if begins_nothing(changes) and primary_of(facts).get("taskDefinition") == definition:
+        # ECS would take the new strategy and move no task to it.
+        params["forceNewDeployment"] = True
+    return params
 
 
 def in_flight_check(service: Service) -> Check:
@@ -165,12 +263,3 @@ def in_flight_check(service: Service) -> Check:
         return Check("in-flight", "Deployment in flight", "ok", "A service deployment is in progress.")
     text = "No service deployment is in flight; choose one that succeeded to return to."
     return Check("in-flight", "Deployment in flight", "refuse", text)
-
-
-def pinned(item: Mapping[str, Any]) -> str:
-    """Return an image by the digest that ran, where ECS recorded one."""
-    image, digest = str(item.get("image", "")), str(item.get("digest") or "")
-    if not digest or "@" in image:
-        return image
-    head, _, last = image.rpartition("/")
-    return f"{head}/{last.partition(':')[0]}@{digest}" if head else f"{last.partition(':')[0]}@{digest}"

@@ -33,9 +33,17 @@ def ids_of(service: Mapping[str, Any], deployment: Mapping[str, Any]) -> Documen
 
 
 def update_call(
-    run: Run, params: Document, matches: Callable[[Mapping[str, Any]], bool], *, repeatable: bool
+    run: Run,
+    params: Document,
+    matches: Callable[[Mapping[str, Any]], bool],
+    *,
+    repeatable: bool,
+    shown: Document | None = None,
 ) -> Call:
-    """Return the one UpdateService of a rollout; `matches` tells whether a deployment may be what it began."""
+    """Return the one UpdateService of a rollout; `matches` tells whether a deployment may be what it began.
+
+    `shown` is what is kept of the parameters, where some of their values are masked.
+    """
     previous = run.progress["previous_deployment_id"]
 
     def pick(answer: Document) -> Document:
@@ -50,8 +58,9 @@ def update_call(
                 return ids_of(service, item)
         return None
 
-    full = {"cluster": run.service.cluster.name, "service": run.service.name, **params}
-    return Call(UPDATE, "ecs:UpdateService", full, full, pick, look, repeatable=repeatable)
+    names = {"cluster": run.service.cluster.name, "service": run.service.name}
+    kept = {**names, **(params if shown is None else shown)}
+    return Call(UPDATE, "ecs:UpdateService", {**names, **params}, kept, pick, look, repeatable=repeatable)
 
 
 def roll_out(run: Run, call: Call) -> Next:

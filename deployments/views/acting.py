@@ -93,6 +93,9 @@ def rollback(request: ConsoleRequest, account_id: str, region: str, cluster: str
     elif chosen.isdecimal():
         # Whether it may be gone back to is for the plan to say, also for one that is not offered.
         spec = {"service_deployment_id": int(chosen)}
+        if (images := fields_of(request).get("images", "")) in ("pinned", "tags"):
+            spec["pin"] = images == "pinned"
+            extra["images"] = images
         verb = f"Roll back to :{target.task_definition_arn.rsplit(':', 1)[-1]}" if target else "Roll back"
     return act(request, Act(service, Kind.ROLLBACK, spec, f"Roll back {service.name}", verb, "back", extra))
 

@@ -18,6 +18,7 @@ from aws.errors import AwsOutcomeUnknown
 from clusters.masking import mask_definition
 from clusters.models import Account, Cluster, Service, ServiceDeployment, Task, TaskDefinition
 from clusters.queries import scope_of
+from clusters.revisions import store_revisions
 from deployments import actions, dispatch
 from deployments.gateway import AwsGateway
 from deployments.models import Attempt, Change
@@ -164,6 +165,7 @@ class Rig:
         ).items:
             target = item["targetServiceRevision"]["arn"]
             revision = ecs.describe_service_revisions(scope, [target]).items[0]
+            store_revisions({self.service.arn: self.service.pk}, [revision], self.now)
             self.sync_definitions([revision["taskDefinition"]])
             images = [
                 {
@@ -179,7 +181,10 @@ class Rig:
                     "service": self.service,
                     "status": item["status"],
                     "task_definition_arn": revision["taskDefinition"],
+                    "target_revision_arn": target,
                     "images": images,
+                    "lifecycle_stage": item.get("lifecycleStage", ""),
+                    "facts": plain(item),
                     "created_at": item["createdAt"],
                 },
             )
@@ -194,6 +199,8 @@ class Rig:
                     "service": self.service,
                     "task_id": task["taskArn"].rsplit("/", 1)[-1],
                     "last_status": task["lastStatus"],
+                    "started_by": task.get("startedBy", ""),
+                    "facts": plain(task),
                     "desired_status": task["desiredStatus"],
                     "task_definition_arn": task["taskDefinitionArn"],
                 },

@@ -15,7 +15,7 @@ from clusters.models import Service
 from deployments.models import Change
 from deployments.states import State
 from tests.builders import make_change, make_service_deployment, make_task
-from tests.deployments.pages import Registry, at, deployable, registry, task_at
+from tests.deployments.pages import REPOSITORY, Registry, at, deployable, registry, task_at
 
 __all__ = ["registry"]
 AsPerson = Callable[[str], Client]
@@ -282,3 +282,19 @@ def test_changes_are_found_by_number_state_and_person(people: dict[str, User], a
     assert shown(requester="BOB") == {second.pk}
     assert shown(environment="staging") == {second.pk}
     assert shown(kind="restart") == set()
+
+
+def test_a_rollback_whose_tag_moved_offers_the_images_that_ran(registry: Registry, as_: AsPerson) -> None:
+    service, alice = deployable("staging"), as_("alice")
+    ran = registry.images[0].digest
+    images = [{"container": "app", "image": f"{REPOSITORY}:v6", "digest": ran}]
+    target = make_service_deployment(
+        service, task_definition_arn=service.task_definition_arn.replace(":7", ":6"), images=images
+    )
+    html = alice.get(at("rollback", service), {"to": target.pk}).content.decode()
+    assert 'value="pinned" id="images-pinned" checked' in html
+    assert "ecs:RegisterTaskDefinition" in html
+    html = alice.get(at("rollback", service), {"to": target.pk, "images": "tags"}).content.decode()
+    assert 'value="tags" id="images-tags" checked' in html
+    assert "whatever the tag names now" in html
+    assert "ecs:RegisterTaskDefinition" not in html
