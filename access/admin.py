@@ -12,6 +12,8 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from access.models import RoleBinding
 from access.resources import Resource
@@ -104,9 +106,15 @@ class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("State", {"fields": ("is_active", "groups", "last_login", "date_joined")}),
     ]
-    list_display = ["username", "email", "is_active", "last_login"]
+    list_display = ["username", "email", "is_active", "last_login", "sign_in"]
     list_filter = ["is_active", "groups"]
     filter_horizontal = ["groups"]
+
+    @admin.display(description="Sign-in")
+    def sign_in(self, person: User) -> str:
+        """Lead to where their sessions and second factors are."""
+        address = reverse("person-sign-in", args=[person.pk])
+        return format_html('<a href="{}">Sessions and factors</a>', address)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

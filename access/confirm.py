@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.http import require_http_methods
 
+from access.factors.checking import key_options
 from access.proofs import FIELDS, ProofRefused, ways_of
 from access.step_up import SignInTooOld, confirm, proved_at
 from ecsconsole.ages import duration_words
@@ -78,6 +80,8 @@ def show(
     status: int = 0,
 ) -> HttpResponse:
     """Render the page: with `fields` around the form that waits, else leading to `target`."""
+    user: Any = request.user
+    ways = ways_of(user)
     moment = proved_at(request.session)
     age = duration_words((timezone.now() - moment).total_seconds()) if moment else ""
     context = {
@@ -88,7 +92,8 @@ def show(
         "refusal": refusal,
         "age": age,
         "limit": duration_words(settings.STEP_UP.total_seconds()),
-        "ways": ways_of(request.user),
+        "ways": ways,
+        "options": key_options(user) if ways.key else "",
     }
     response = render_page(request, PAGE, context, status=status or (422 if refusal else 200))
     # It may hold what was typed into another form.

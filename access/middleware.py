@@ -8,18 +8,20 @@ from datetime import datetime
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils import timezone
 
 from access.confirm import ask_again
 from access.decisions import PermissionMissing
+from access.factors.queries import must_add_factor
 from access.models import ApiToken
 from access.queries import Access
 from access.resources import ANYWHERE, Resource
 from access.sessions import note_seen
 from access.step_up import SignInTooOld
 from audit.actions import record
+from ecsconsole.http import wants_fragment
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -83,6 +85,31 @@ class AccessMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Ask for a proof where an act needs a more recent sign-in."""
         return ask_again(request, exception) if isinstance(exception, SignInTooOld) else None
+
+
+# Where somebody without a required factor may still go: to add one, to prove who they are, and out.
+WITHOUT_FACTOR = ("security", "add-app", "add-key", "recovery-codes", "confirm-sign-in", "sign-out")
+
+
+class FactorRequiredMiddleware:
+    """Send those of whom the settings ask a second factor to add one, before anything else."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: object) -> HttpResponse | None:
+        match = request.resolver_match
+        if (match is not None and match.url_name in WITHOUT_FACTOR) or not must_add_factor(request):
+            return None
+        address = resolve_url("security")
+        if wants_fragment(request):
+            response = HttpResponse(status=403)
+            response["HX-Redirect"] = address
+            return response
+        return HttpResponseRedirect(address)
 
 
 class RequestAccess(Access):

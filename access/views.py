@@ -10,7 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from access.decisions import ACTION_PHRASES, ROLES
+from access.factors import second_step
+from access.factors.queries import has_factor
 from access.forms import SignInForm
+from access.sessions import METHOD
 from ecsconsole.errors import ConsoleError, render_error
 from ecsconsole.http import ConsoleRequest, render_page
 
@@ -26,6 +29,14 @@ class SignInView(LoginView):
     form_class = SignInForm
     template_name = "access/sign_in.html"
     redirect_authenticated_user = True
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Sign in, or ask for the second factor of those who have one."""
+        user = form.get_user()
+        if has_factor(user):
+            return second_step.begin(self.request, user, self.get_success_url())
+        self.request.session[METHOD] = "password"
+        return super().form_valid(form)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs, expired="expired" in self.request.GET, sso=sso_name())

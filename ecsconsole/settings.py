@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "access.middleware.AccessMiddleware",
+    "access.middleware.FactorRequiredMiddleware",
     "ecsconsole.errors.ErrorPageMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -190,6 +191,17 @@ if OIDC_ISSUER:
     if "openid" not in OIDC_SCOPES:
         raise ImproperlyConfigured("OIDC_SCOPES lacks openid; without it there is no word on who signs in.")
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+
+# Of whom a second factor is asked: none, all, or roles.
+MFA_REQUIRED = [name for name in env.list("MFA_REQUIRED", default=["none"]) if name != "none"]
+MFA_ADAPTER = "access.factors.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+# One step to either side: phones' clocks drift.
+MFA_TOTP_TOLERANCE = 1
+# Wrong codes are limited by person, as wrong passwords are by name and address.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": f"{AXES_FAILURE_LIMIT}/{int(AXES_COOLOFF_TIME.total_seconds() // 60)}m/key"
+}
 
 SESSION_IDLE = timedelta(minutes=env.int("SESSION_IDLE_MINUTES", default=60))
 SESSION_ABSOLUTE = timedelta(hours=env.int("SESSION_ABSOLUTE_HOURS", default=12))

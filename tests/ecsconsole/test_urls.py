@@ -59,6 +59,8 @@ def world(people: dict[str, User]) -> World:
             "revision": [*place, "checkout-api", 7],
             "change": [change.pk],
             "entry": [1],
+            "person": [people["mallory"].pk],
+            "nothing": [0],
             "mapping": [GroupMapping.objects.create(idp_group="ops", role="operator").pk],
             "token": [make_link("http://x").rstrip("/").rsplit("/", 1)[-1] or "none"],
             "": [],
@@ -128,6 +130,8 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "live-stream": ("", (302, 501, 501, 501, 501, 501, 501), REFUSED),
     "sign-in": ("", (200, 302, 302, 302, 302, 302, 302), (200, 302, 302, 302, 302, 302, 302)),
     # Nothing is there while no identity provider is configured.
+    # Without a right password before it, it leads back to signing in.
+    "sign-in-code": ("", (302,) * 7, (302,) * 7),
     "sso-start": ("", (405,) * 7, (404,) * 7),
     "sso-callback": ("", (404,) * 7, (405,) * 7),
     "sign-out": ("", REFUSED, (302,) * 7),
@@ -137,7 +141,18 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "group-mapping-remove": ("mapping", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     # Without a proof it asks again.
     "confirm-sign-in": ("", OPEN, (302, 422, 422, 422, 422, 422, 422)),
+    "person-sign-in": ("person", MANAGE, REFUSED),
+    "person-end-sessions": ("person", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "person-reset-factors": ("person", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     "profile": ("", OPEN, REFUSED),
+    "security": ("", OPEN, REFUSED),
+    "add-app": ("", OPEN, (302, 422, 422, 422, 422, 422, 422)),
+    "add-key": ("", OPEN, (302, 422, 422, 422, 422, 422, 422)),
+    "recovery-codes": ("", REFUSED, (302, 303, 303, 303, 303, 303, 303)),
+    # Nobody has the factor or the session of that number.
+    "remove-factor": ("nothing", REFUSED, (302, 404, 404, 404, 404, 404, 404)),
+    "end-session": ("nothing", REFUSED, (302, 303, 303, 303, 303, 303, 303)),
+    "end-other-sessions": ("", REFUSED, (302, 303, 303, 303, 303, 303, 303)),
     "audit": ("", AUDIT, REFUSED),
     "audit-entry": ("entry", AUDIT, REFUSED),
     "audit-export": ("", AUDIT, REFUSED),
