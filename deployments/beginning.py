@@ -17,13 +17,12 @@ from deployments.errors import InvalidSpec, LostRace
 from deployments.fingerprint import Base, sha256_of, what_moved
 from deployments.freezes import hold_on
 from deployments.models import Approval, Change, Override
-from deployments.models.changes import BESIDE
 from deployments.nudges import nudge
 from deployments.overrides import PERMISSIONS, override_of, set_aside_by
 from deployments.plans import Plan, make_plan
 from deployments.policies import Requirement
 from deployments.policies import what_moved as policies_moved
-from deployments.queueing import claim_slot, describe_wait
+from deployments.queueing import claim_slot, describe_wait, waits_turn
 from deployments.requirements import refresh_requirement, requirement_now
 from deployments.running import RARELY, SOON, Next, Run
 from deployments.states import State
@@ -39,7 +38,7 @@ def await_approval(run: Run) -> Next:
     """Look, without AWS, whether what awaits approval still stands on its base and under its policies."""
     change = run.change
     if waits_turn(change):
-        if not claim_slot(run):
+        if not take_turn(run):
             return Next(wake_in=RARELY, note=describe_wait(change))
         return rebase(run, change.service.facts) or Next(wake_in=RARELY, note="Waits for approval.")
     refresh_requirement(change, run.now)
@@ -58,12 +57,11 @@ def begin(run: Run) -> Next:
         return refusal
     if wait := not_yet(run):
         return wait
-    turned = waits_turn(change)
-    if not claim_slot(run):
+    if not take_turn(run):
         return Next(wake_in=RARELY, note=describe_wait(change))
     service = run.gateway.service()
-    if turned and (refusal := rebase(run, service)):
-        return refusal
+    if waits_turn(change) and (wait := rebase(run, service)):
+        return wait
     base = verb.base(service, change.spec)
     if sha256_of(base) != change.base_fingerprint:
         text = f"{what_moved(change.base, base)} Nothing was done; ask for the change again."
@@ -123,23 +121,24 @@ def not_yet(run: Run) -> Next | None:
     if change.scheduled_at is not None:
         opens = max(opens, change.scheduled_at)
     if run.now < opens:
-        return wait_until(run, opens, f"Begins at {opens:%d %b %H:%M} UTC.")
+        return Next(wake_in=(opens - run.now).total_seconds(), note=f"Begins at {opens:%d %b %H:%M} UTC.")
     without = set_aside_by(change).freeze_ids
     hold = hold_on(change.kind, change.spec, change.access_resource, run.now, without=without)
     if hold is None:
         return None
-    return wait_until(run, hold.opens_at, hold.sentence)
+    # A freeze may be taken away before its end, so its end is not slept towards.
+    left = (hold.opens_at - run.now).total_seconds() if hold.opens_at else RARELY
+    return Next(wake_in=min(left, RARELY), note=hold.sentence)
 
 
-def wait_until(run: Run, opens: datetime | None, note: str) -> Next:
-    """Come back at an hour, or sooner: what holds a change up may be taken away."""
-    left = (opens - run.now).total_seconds() if opens else RARELY
-    return Next(wake_in=max(1.0, min(left, RARELY)), note=note)
-
-
-def waits_turn(change: Change) -> bool:
-    """Whether a change waits behind another, so that what it builds upon is read when its turn comes."""
-    return not change.holds_slot and change.scheduled_at is None and change.kind not in BESIDE
+def take_turn(run: Run) -> bool:
+    """Claim the service; a change that waited behind another builds on what that one left."""
+    if run.change.holds_slot:
+        return True
+    if run.change.scheduled_at is None:
+        # Before the claim: a worker that dies after it must not leave a change on a base that has moved.
+        run.remember(turn="come")
+    return claim_slot(run)
 
 
 def rebase(run: Run, facts: Facts) -> Next | None:
@@ -150,6 +149,7 @@ def rebase(run: Run, facts: Facts) -> Next | None:
     change = run.change
     base = verb_for(change.kind).base(facts, change.spec)
     if sha256_of(base) == change.base_fingerprint:
+        run.remember(turn="taken")
         return None
     change.service.refresh_from_db()
     try:
@@ -174,6 +174,7 @@ def amend(run: Run, base: Base, plan: Plan) -> None:
         "base_fingerprint": sha256_of(base),
         "plan": plan.as_json(),
         "title": plan.title,
+        "progress": {**change.progress, "turn": "taken"},
     }
     if change.state == State.AWAITING_APPROVAL:
         fields["deadline_at"] = run.now + Requirement.from_json(change.requirement).expiry

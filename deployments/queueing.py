@@ -68,6 +68,13 @@ def slot_check(service: Service, verb: Verb, terms: Terms) -> Check:
     return Check("another-change", title, REFUSE, f"{active} is {state}.")
 
 
+def waits_turn(change: Change) -> bool:
+    """Whether a change waits behind another, or had its turn and has yet to be put on what the service is now."""
+    if change.kind in BESIDE or change.scheduled_at is not None:
+        return False
+    return not change.holds_slot or change.progress.get("turn") == "come"
+
+
 def claim_slot(run: Run) -> bool:
     """Take the service for a change that waited; False while another has it or is before it."""
     change = run.change

@@ -19,6 +19,7 @@ from deployments.fingerprint import sha256_of, what_moved
 from deployments.models import Approval, Change, ReviewComment
 from deployments.nudges import nudge
 from deployments.policies import Requirement
+from deployments.queueing import waits_turn
 from deployments.requirements import refresh_requirement
 from deployments.states import NOT_BEGUN, State
 from deployments.verbs import verb_for
@@ -67,7 +68,7 @@ def queue(change: Change, approver: User, now: datetime, request: HttpRequest | 
         note=f"Approved by {' and '.join(names)}.",
         now=now,
         request=request,
-        next_wake_at=begins,
+        next_wake_at=now,
         deadline_at=begins + QUEUE_LIMIT,
     )
     waking.wake_on_commit(change.pk)
@@ -75,7 +76,7 @@ def queue(change: Change, approver: User, now: datetime, request: HttpRequest | 
 
 def check_turn(change: Change) -> None:
     """Raise while a change waits behind another: what it builds upon is not known before that has ended."""
-    if change.holds_slot or change.scheduled_at is not None:
+    if not waits_turn(change):
         return
     raise WrongState(
         f"CR-{change.pk} waits its turn behind another change, and what it builds upon is not known yet.",

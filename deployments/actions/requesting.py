@@ -211,7 +211,7 @@ def write_change(
             replaces=terms.replaces,
             holds_slot=not waits,
             scheduled_at=terms.scheduled_at,
-            next_wake_at=terms.scheduled_at if terms.scheduled_at and not plan.needs_approval else now,
+            next_wake_at=now,
             deadline_at=deadline_of(plan, terms, now, waits),
         )
         use_override(change, terms, now, request)

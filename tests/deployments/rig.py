@@ -24,6 +24,7 @@ from deployments.gateway import AwsGateway
 from deployments.models import Attempt, Change
 from deployments.plans import Plan, make_plan
 from deployments.states import TERMINAL
+from deployments.terms import NOW, Terms
 from sandbox.ports import Caller
 from sandbox.scenarios.empty import ACCOUNT_ID, EXTERNAL_ID, ROLE_ARN
 from sandbox.server import SandboxServer
@@ -206,15 +207,17 @@ class Rig:
                 },
             )
 
-    def plan(self, kind: str, spec: Mapping[str, Any], *, by: str = "alice") -> Plan:
-        return make_plan(self.service, kind, spec, access=access_for(self.people[by]), now=self.now)
+    def plan(self, kind: str, spec: Mapping[str, Any], *, by: str = "alice", terms: Terms = NOW) -> Plan:
+        access = access_for(self.people[by])
+        return make_plan(self.service, kind, spec, access=access, now=self.now, terms=terms)
 
     def ask(
         self, kind: str, spec: Mapping[str, Any] | None = None, *, by: str = "alice", **more: Any
     ) -> Change:
         """Ask for a change as somebody who saw the plan and confirmed it."""
         values: dict[str, Any] = {"reason": "because", "confirm": self.service.name, **more}
-        values.setdefault("plan_id", self.plan(kind, spec or {}, by=by).id)
+        terms = values.get("terms", NOW)
+        values.setdefault("plan_id", self.plan(kind, spec or {}, by=by, terms=terms).id)
         person = self.people[by]
         return actions.request_change(
             service=self.service,
@@ -226,10 +229,18 @@ class Rig:
             **values,
         )
 
-    def deploy(self, tag: str = "v2", *, by: str = "alice", approve: bool = True, **container: Any) -> Change:
+    def deploy(
+        self,
+        tag: str = "v2",
+        *,
+        by: str = "alice",
+        approve: bool = True,
+        terms: Terms = NOW,
+        **container: Any,
+    ) -> Change:
         """Ask for a deploy of an image that ECR has, and have bob approve it."""
         self.push(tag)
-        change = self.ask("deploy", image_spec(tag, **container), by=by)
+        change = self.ask("deploy", image_spec(tag, **container), by=by, terms=terms)
         if approve and change.needs_approval:
             self.approve(change)
         return change
@@ -237,6 +248,12 @@ class Rig:
     def approve(self, change: Change, by: str = "bob") -> None:
         person = self.people[by]
         actions.approve_change(change=change, approver=person, access=access_for(person), now=self.now)
+
+    def reject(self, change: Change, by: str = "bob", comment: str = "no") -> None:
+        person = self.people[by]
+        actions.reject_change(
+            change=fresh(change), approver=person, access=access_for(person), comment=comment, now=self.now
+        )
 
     def cancel(self, change: Change, by: str = "alice") -> None:
         person = self.people[by]
