@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from statistics import median
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from clusters.estimates import Estimate, estimate
 from clusters.models import RolloutSample, Service, ServiceDeployment, Task, TaskDefinition
 from clusters.recorder import Failure, Moment, Recording, Rollout, draw
 from clusters.rollout_subject import Subject
 from clusters.service_view import Breaker
-from clusters.spans import spell
 from clusters.strip import revision_of
 from clusters.task_rows import TaskRow
 
 # More points than this are finer than a pixel; a longer rollout is thinned, not cut.
 SAMPLES_DRAWN = 400
-# How many past rollouts tell what is usual.
-PAST_ROLLOUTS = 10
+# How many past rollouts are looked at for what is usual.
+PAST_ROLLOUTS = 20
 # ECS's clock and the poller's differ a little, and the last sample is taken after the end.
 MARGIN = timedelta(minutes=1)
 
@@ -77,7 +76,7 @@ class RolloutReader:
                 Failure(row.task.stopped_at or row.task.changed_at, row.short_id, row.task.exit_code)
                 for row in self.failures
             ],
-            usual=self.usual,
+            usual=self.estimate.usual,
             outlook=self.outlook,
             last_read_at=last_read_at,
         )
@@ -127,7 +126,7 @@ class RolloutReader:
         if self.subject.is_rollback:
             return Moment(f"Rolled back to {self.outgoing}", self.subject.finished_at)
         steady_at = self.steady_at
-        note = f"usually {spell(self.usual)} in total" if self.usual and not steady_at else ""
+        note = f"usually {self.estimate.span} in total" if self.estimate.is_known and not steady_at else ""
         return Moment("Steady state", steady_at, note)
 
     def registered(self) -> Moment:
@@ -152,14 +151,10 @@ class RolloutReader:
         return self.subject.finished_at if self.subject.primary.get("rolloutState") == "COMPLETED" else None
 
     @cached_property
-    def usual(self) -> timedelta | None:
-        """Return the median length of the successful rollouts before this one."""
-        lengths = [
-            (row.finished_at - (row.started_at or row.created_at)).total_seconds()
-            for row in self.past
-            if row.finished_at and row.status == "SUCCESSFUL" and row != self.subject.deployment
-        ]
-        return timedelta(seconds=median(lengths)) if lengths else None
+    def estimate(self) -> Estimate:
+        """Return how long the rollouts like this took that succeeded before it."""
+        strategy = str((self.service.facts.get("deploymentConfiguration") or {}).get("strategy") or "")
+        return estimate([row for row in self.past if row != self.subject.deployment], strategy)
 
     @property
     def outlook(self) -> str:

@@ -13,6 +13,7 @@ from clusters.models import Service
 from clusters.queries import scope_of
 from clusters.service_view import deployments_of, primary_of
 from clusters.sources import is_stale
+from deployments.estimates import as_churn, estimate_for
 from deployments.plans import OK, REFUSE, WARN, Check
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def empty_check(service: Service) -> Check:
 
 
 def churn_of(service: Service) -> dict[str, Any]:
-    """Estimate how many tasks a rollout starts and stops, and between which counts it moves."""
+    """Estimate how many tasks a rollout starts and stops, between which counts it moves, and how long it takes."""
     least, most = bounds_of(service)
     desired = service.desired_count
     return {
@@ -150,6 +151,7 @@ def churn_of(service: Service) -> dict[str, Any]:
         "tasks_stopped": service.running_count,
         "peak": max(most, desired),
         "lowest": min(least, service.running_count),
+        **as_churn(estimate_for(service)),
     }
 
 

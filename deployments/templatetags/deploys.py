@@ -173,7 +173,8 @@ def churn_words(churn: Mapping[str, Any] | None) -> str:
     if started is None and stopped is None:
         return ""
     words = f"Starts {tasks(started or 0)}, stops {tasks(stopped or 0)}"
-    return f"{words}; at most {churn['peak']} run at once." if churn.get("peak") else f"{words}."
+    words = f"{words}; at most {churn['peak']} run at once." if churn.get("peak") else f"{words}."
+    return f"{words} {churn['usual']}." if churn.get("usual") else words
 
 
 def tasks(count: int) -> str:

@@ -19,6 +19,7 @@ from clusters.service_view import primary_of
 from clusters.strip import strip_of
 from deployments.actions import cancel_change, request_rollback_of
 from deployments.change_view import ENDINGS_LEFT, steps_of, timeline_of
+from deployments.estimates import pace_of
 from deployments.filters import ChangeFilter
 from deployments.gate import gate_of
 from deployments.models import Change, Kind
@@ -72,6 +73,7 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
         "strip": strip_of(service, current_tasks(service)) if change.dispatched_at else None,
         "rollout": change.progress.get("rollout") or {},
         "primary": own_deployment(change),
+        "pace": pace_of(change, now),
         "deployment": deployment_of(change),
         "cues": cues_of(change, newest) if change.state == State.AWAITING_APPROVAL else [],
         "attempts": attempts,
