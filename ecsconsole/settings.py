@@ -88,6 +88,7 @@ INSTALLED_APPS = [
     "clusters",
     "logs",
     "deployments",
+    "api",
     "ecsconsole",
 ]
 MIDDLEWARE = [
@@ -298,6 +299,8 @@ POLL_FULL_SECONDS = env.float("POLL_FULL_SECONDS", default=300.0)
 STALE_AFTER_SECONDS = env.float("STALE_AFTER_SECONDS", default=60.0)
 # Share of the account's API budget that the console may use; AWS's own console and CI need the rest.
 AWS_BUDGET_SHARE = env.float("AWS_BUDGET_SHARE", default=0.5)
+# Each token may ask this often; following a change with ?wait= costs one request a minute.
+API_REQUESTS_PER_MINUTE = env.int("API_REQUESTS_PER_MINUTE", default=300)
 AWS_REGIONS = env.list("ECSCONSOLE_REGIONS", default=[])
 
 # Signs the ledger's checkpoints. A local console makes its own beside, not in, the database.

@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("live.urls")),
     path("", include("access.urls")),
     path("audit/", include("audit.urls")),
+    path("api/v1/", include("api.urls")),
     # The admin has no door of its own.
     path("admin/login/", RedirectView.as_view(pattern_name="sign-in", query_string=True)),
     path("admin/", admin.site.urls),

@@ -14,6 +14,7 @@ BIN = Path(sys.executable).parent
 # All tests of the packages that use the database's own ways: locks, triggers, constraints, JSON, regular expressions.
 PATHS = [
     "tests/access",
+    "tests/api",
     "tests/audit",
     "tests/clusters",
     "tests/deployments",

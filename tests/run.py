@@ -20,6 +20,7 @@ PRODUCTION = {
 }
 PACKAGES = [
     "access",
+    "api",
     "audit",
     "aws",
     "clusters",

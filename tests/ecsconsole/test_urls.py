@@ -63,6 +63,8 @@ def world(people: dict[str, User]) -> World:
             "nothing": [0],
             "mapping": [GroupMapping.objects.create(idp_group="ops", role="operator").pk],
             "token": [make_link("http://x").rstrip("/").rsplit("/", 1)[-1] or "none"],
+            "arn": [service.arn],
+            "rest": ["nothing/here"],
             "": [],
         },
     )
@@ -76,6 +78,10 @@ AUDIT = (302, 403, 403, 403, 403, 200, 403)
 MANAGE = (302, 403, 403, 403, 403, 403, 200)
 PUBLIC = (200,) * 7
 REFUSED = (302, 405, 405, 405, 405, 405, 405)
+# The API asks strangers for a token instead of leading them to a form.
+API_OPEN = (401, 200, 200, 200, 200, 200, 200)
+API_LOOK = (401, 404, 200, 200, 200, 200, 200)
+NO_TOKEN = (401,) * 7
 Answers = tuple[int, ...]
 # Name: kind of arguments, answers to GET, answers to POST without any field.
 ROWS: dict[str, tuple[str, Answers, Answers]] = {
@@ -160,6 +166,20 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "audit-export-signed": ("", REFUSED, AUDIT),
     "audit-seal": ("", AUDIT, REFUSED),
     "audit-verify": ("", REFUSED, (302, 403, 403, 403, 403, 302, 403)),
+    # The API is asked by tokens; tests/api/test_changes.py has the rows of those. A browser may look and nothing else.
+    "api-openapi": ("", PUBLIC, (405,) * 7),
+    "api-docs": ("", OPEN, REFUSED),
+    "api-services": ("", API_OPEN, (405,) * 7),
+    "api-service": ("arn", API_LOOK, (405,) * 7),
+    "api-tasks": ("", API_OPEN, (405,) * 7),
+    "api-deployments": ("", API_OPEN, (405,) * 7),
+    "api-plans": ("", (405,) * 7, NO_TOKEN),
+    "api-changes": ("", API_OPEN, NO_TOKEN),
+    "api-change": ("change", API_LOOK, (405,) * 7),
+    "api-cancel": ("change", (405,) * 7, NO_TOKEN),
+    "api-rollback": ("change", (405,) * 7, NO_TOKEN),
+    "api-approve": ("change", (405,) * 7, NO_TOKEN),
+    "api-nowhere": ("rest", (404,) * 7, (404,) * 7),
     "livez": ("", PUBLIC, (405,) * 7),
     "readyz": ("", PUBLIC, (405,) * 7),
     "statusz": ("", OPEN, REFUSED),

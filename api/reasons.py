@@ -1,0 +1,60 @@
+"""Why a change does not end, or why it ended badly: in the words of its page."""
+
+from __future__ import annotations
+
+from clusters.causes import cause_of
+from clusters.derive import failure_of
+from clusters.models import Task
+from clusters.strip import has_failed
+from deployments.models import Change
+from deployments.states import State
+
+Reason = dict[str, str]
+ENDED_BADLY = (State.FAILED, State.ROLLED_BACK, State.NEEDS_ATTENTION)
+STARTING = {
+    State.AWAITING_APPROVAL: (
+        "approval",
+        "Waits for an approval; the page of the change names who can give it.",
+    ),
+    State.QUEUED: ("queued", "Waits for its turn or for a worker."),
+}
+TASKS_LOOKED_AT = 20
+
+
+def diagnosis_of(change: Change) -> Reason | None:
+    """Return what a change waits for or why it ended as it did, None when its outcome says all.
+
+    Costs one query for a change that ended badly.
+    """
+    state = change.state_choice
+    if state in ENDED_BADLY and (found := failed_task_reason(change)):
+        return found
+    trouble = str(change.progress.get("trouble") or "")
+    if change.is_active and trouble:
+        return {"rule": "trouble", "text": trouble}
+    waiting = (change.progress.get("rollout") or {}).get("waiting_for") or {}
+    if waiting and (change.is_active or state in ENDED_BADLY):
+        return {"rule": str(waiting.get("id", "")), "text": str(waiting.get("sentence", ""))}
+    if state in STARTING:
+        rule, text = STARTING[state]
+        return {"rule": rule, "text": text}
+    return None
+
+
+def failed_task_reason(change: Change) -> Reason | None:
+    """Quote the newest failed task that the change's own deployment started."""
+    deployment_id = change.progress.get("deployment_id")
+    if not deployment_id:
+        return None
+    tasks = Task.objects.filter(service=change.service_id, started_by=deployment_id, last_status="STOPPED")
+    for task in tasks.order_by("-stopped_at")[:TASKS_LOOKED_AT]:
+        if has_failed(task):
+            failure = failure_of(task)
+            said = " ".join(filter(None, [failure.stopped_reason, failure.container_reason]))
+            quote = f"“{said}”" if said else "ECS gives no reason."
+            cause = cause_of(failure)
+            return {
+                "rule": "failed_task",
+                "text": f"{cause}: {quote}" if cause else f"A task stopped: {quote}",
+            }
+    return None

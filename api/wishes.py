@@ -1,0 +1,107 @@
+"""From the words of a request to the spec of a change; values of variables are sealed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from api.schemas import Wish
+from clusters.diff import containers_of
+from clusters.models import Service, ServiceDeployment
+from deployments import image_reference
+from deployments.definitions import masked_definition
+from deployments.errors import InvalidSpec
+from deployments.image_reference import NotAReferenceError
+from deployments.models import Kind
+from deployments.queries import rollback_candidates, rollout_in_flight
+from deployments.sealing import seal
+
+Spec = dict[str, Any]
+
+
+def spec_of(service: Service, wish: Wish) -> Spec:
+    """Return the spec that a request asks for; raises `InvalidSpec`."""
+    spec = sealed(wish.spec, "spec")
+    maker = MAKERS.get(wish.kind)
+    return maker(service, wish, spec) if maker else spec
+
+
+def deploy_spec(service: Service, wish: Wish, spec: Spec) -> Spec:
+    """Put the images into the containers of the spec; a bare tag or digest is one of the present repository."""
+    definition = masked_definition(service, service.task_definition_arn)
+    present = {name: str(item.get("image", "")) for name, item in containers_of(definition).items()}
+    containers = {name: dict(parts) for name, parts in (spec.get("containers") or {}).items()}
+    errors = {}
+    for name, typed in wish.images.items():
+        try:
+            image = image_reference.complete(typed, present[name]) if name in present else typed
+        except NotAReferenceError as error:
+            errors[f"images.{name}"] = str(error)
+            continue
+        containers[name] = {**containers.get(name, {}), "image": image}
+    if errors:
+        raise InvalidSpec(errors)
+    return {**spec, "containers": containers} if containers else spec
+
+
+def scale_spec(service: Service, wish: Wish, spec: Spec) -> Spec:
+    return spec if wish.desired_count is None else {**spec, "desired_count": wish.desired_count}
+
+
+def rollback_spec(service: Service, wish: Wish, spec: Spec) -> Spec:
+    """Say what to go back to: what was named, else out of what is in flight, else to the last success."""
+    if wish.service_deployment:
+        target = ServiceDeployment.objects.filter(service=service, arn=wish.service_deployment).first()
+        if target is None:
+            raise InvalidSpec(
+                {"service_deployment": f"{service.name} has no service deployment of this ARN."}
+            )
+        return {**spec, "service_deployment_id": target.pk}
+    if spec:
+        return spec
+    if rollout_in_flight(service):
+        return {"in_flight": True}
+    candidates = rollback_candidates(service)
+    if not candidates:
+        text = "Nothing rolls out, and no earlier success of another task definition is known to return to."
+        raise InvalidSpec({"service_deployment": text})
+    return {"service_deployment_id": candidates[0].pk}
+
+
+def stop_spec(service: Service, wish: Wish, spec: Spec) -> Spec:
+    return {**spec, "task_id": wish.task.rsplit("/", 1)[-1]} if wish.task else spec
+
+
+MAKERS: dict[str, Callable[[Service, Wish, Spec], Spec]] = {
+    Kind.DEPLOY: deploy_spec,
+    Kind.SCALE: scale_spec,
+    Kind.ROLLBACK: rollback_spec,
+    Kind.STOP_TASK: stop_spec,
+}
+
+
+def sealed(value: Any, place: str) -> Any:
+    """Return a part of a spec with every `environment` in it sealed."""
+    if isinstance(value, Mapping):
+        return {
+            key: sealed_environment(member, f"{place}.{key}")
+            if key == "environment" and isinstance(member, Mapping | list)
+            else sealed(member, f"{place}.{key}")
+            for key, member in value.items()
+        }
+    return [sealed(item, place) for item in value] if isinstance(value, list) else value
+
+
+def sealed_environment(value: Any, place: str) -> Spec:
+    """Seal the values of variables, given by name or as ECS's list of name and value; null removes one."""
+    entries = value
+    if isinstance(value, list):
+        if not all(isinstance(item, Mapping) and isinstance(item.get("name"), str) for item in value):
+            raise InvalidSpec({place: "Each variable is an object with name and value."})
+        entries = {item["name"]: item.get("value") for item in value}
+    wrong = [name for name, text in entries.items() if text is not None and not isinstance(text, str)]
+    if wrong:
+        raise InvalidSpec(
+            {f"{place}.{name}": "A value is a text, or null to remove the variable." for name in wrong}
+        )
+    return {name: None if text is None else seal(text) for name, text in entries.items()}
