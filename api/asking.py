@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
 from access.models import ApiToken
@@ -15,12 +15,13 @@ from api.errors import InvalidRequest
 from api.schemas import ChangeIn, Wish
 from api.wishes import spec_of
 from clusters.models import Service
-from deployments.actions import request_change, require
-from deployments.errors import ChangeRefused
+from deployments.actions import request_change
+from deployments.errors import ChangeRefused, KeyReused
 from deployments.fingerprint import canonical_json
 from deployments.models import Change
 from deployments.models.changes import Via
 from deployments.plans import Plan, make_plan
+from deployments.terms import IfBusy, Terms
 from deployments.verbs import verb_for
 
 if TYPE_CHECKING:
@@ -30,19 +31,13 @@ PURPOSE = b"ecs.api.request"
 LONGEST_KEY = 128
 
 
-class KeyReused(ChangeRefused):
-    """An idempotency key came with another request than before."""
-
-    title = "Key used for another request"
-
-
 def ask(request: ConsoleRequest, service: Service, body: ChangeIn, key: str) -> tuple[Change, bool]:
     """Return the change that a request makes, or has made before; and whether it is new."""
     check_key(key)
     if known := change_by_key(request, body, key):
         return known, False
     try:
-        return make(request, service, body, key), True
+        return make(request, service, body, key)
     except (ChangeRefused, IntegrityError):
         # The same request may have come twice at once; then the other one's change is the answer to both.
         if known := change_by_key(request, body, key):
@@ -80,32 +75,36 @@ def digests(body: ChangeIn) -> list[str]:
     return [hmac.new(key, content, hashlib.sha256).hexdigest() for key in keys]
 
 
-def make(request: ConsoleRequest, service: Service, body: ChangeIn, key: str) -> Change:
+def terms_of(wish: Wish, **more: Any) -> Terms:
+    """Return when and behind what a request is to begin."""
+    return Terms(if_busy=IfBusy(wish.if_busy), scheduled_at=wish.scheduled_at, via=Via.API, **more)
+
+
+def make(request: ConsoleRequest, service: Service, body: ChangeIn, key: str) -> tuple[Change, bool]:
     """Ask for a change on the plan that was looked at, or on the one of this moment."""
-    spec = spec_of(service, body)
-    plan = body.plan or plan_for(request, service, body).sha
+    now = timezone.now()
     token: ApiToken = request.api_token  # type: ignore[attr-defined]
-    with transaction.atomic():
-        change = request_change(
-            service=service,
-            kind=body.kind,
-            spec=spec,
-            actor=request.user,
-            access=request.access,
-            reason=body.reason.strip(),
-            ticket=body.ticket.strip(),
-            plan_sha=plan,
-            confirm=body.confirm.strip(),
-            request=request,
-        )
-        change.via, change.token, change.idempotency_key = Via.API, token, key
-        change.request_sha256 = digests(body)[0] if key else ""
-        change.save(update_fields=["via", "token", "idempotency_key", "request_sha256"])
-    return change
+    digest = digests(body)[0] if key else ""
+    change = request_change(
+        service=service,
+        kind=body.kind,
+        spec=spec_of(service, body),
+        actor=request.user,
+        access=request.access,
+        reason=body.reason.strip(),
+        ticket=body.ticket.strip(),
+        plan_id=body.plan or plan_for(request, service, body).id,
+        confirm=body.confirm.strip(),
+        terms=terms_of(body, token=token, idempotency_key=key, request_sha256=digest),
+        now=now,
+        request=request,
+    )
+    return change, change.created_at == now
 
 
-def plan_for(request: ConsoleRequest, service: Service, body: Wish) -> Plan:
+def plan_for(request: ConsoleRequest, service: Service, wish: Wish) -> Plan:
     """Plan what a request asks for; who may not do it may not plan it either, as on the pages."""
-    permission = verb_for(body.kind).permission
-    require(request.access, permission, service.access_resource, target=service.name, request=request)
-    return make_plan(service, body.kind, spec_of(service, body), access=request.access, now=timezone.now())
+    permission = verb_for(wish.kind).permission
+    request.access.require(permission, service.access_resource)
+    spec, now = spec_of(service, wish), timezone.now()
+    return make_plan(service, wish.kind, spec, access=request.access, now=now, terms=terms_of(wish))

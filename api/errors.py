@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -164,11 +165,17 @@ def aws_failed(request: HttpRequest, error: AwsError) -> HttpResponse:
     return answer(AwsFailed(str(error), advice=error.hint, details=present))
 
 
+HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
+    Exception: known,
+    Http404: not_found,
+    HttpError: unread,
+    AuthenticationError: not_signed_in,
+    ValidationError: invalid,
+    AwsError: aws_failed,
+}
+
+
 def register(api: NinjaAPI) -> None:
     """Answer every error of an API in the one shape."""
-    api.add_exception_handler(Exception, known)
-    api.add_exception_handler(Http404, not_found)
-    api.add_exception_handler(HttpError, unread)
-    api.add_exception_handler(AuthenticationError, not_signed_in)
-    api.add_exception_handler(ValidationError, invalid)
-    api.add_exception_handler(AwsError, aws_failed)
+    for error_class, handler in HANDLERS.items():
+        api.add_exception_handler(error_class, handler)

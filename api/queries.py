@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Exists, F, Model, OuterRef, Q, QuerySet, Value, When
 from django.http import Http404
 
 from access.queries import Access
@@ -16,6 +16,8 @@ from clusters.status import Status
 from deployments.filters import ChangeFilter, HistoryFilter
 from deployments.models import Change
 from deployments.queries import changes_with_places
+
+M = TypeVar("M", bound=Model)
 
 
 def services(access: Access, now: datetime) -> QuerySet[Service]:
@@ -37,7 +39,8 @@ def services(access: Access, now: datetime) -> QuerySet[Service]:
 
 def list_services(access: Access, filters: dict[str, Any], now: datetime) -> QuerySet[Service]:
     """Return the services that match the filters, without those that are gone."""
-    found = FleetFilter(given(filters), queryset=services(access, now).filter(gone_at=None)).qs
+    visible = services(access, now).filter(gone_at=None)
+    found: QuerySet[Service] = FleetFilter(given(filters), queryset=visible).qs
     if filters.get("name"):
         found = found.filter(name=filters["name"])
     if filters.get("status"):
@@ -86,7 +89,7 @@ def get_change(access: Access, pk: int) -> Change:
     return one(access.visible(changes_with_places()).filter(pk=pk))
 
 
-def one(rows: QuerySet[Any]) -> Any:
+def one(rows: QuerySet[M]) -> M:
     found = rows.first()
     if found is None:
         raise Http404

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
-from pydantic import ConfigDict
+from pydantic import AwareDatetime, ConfigDict
 
 from api.paging import MOST
 
@@ -160,7 +160,7 @@ class Wish(Asked):
     if_busy: Literal["refuse", "queue", "supersede"] = Field(
         "refuse", description="What becomes of it while another change has the service."
     )
-    scheduled_at: datetime | None = Field(None, description="When it is to begin.")
+    scheduled_at: AwareDatetime | None = Field(None, description="When it is to begin, with its time zone.")
 
 
 class ChangeIn(Wish):
@@ -187,7 +187,7 @@ class CheckOut(Schema):
 
 class PlanOut(Schema):
     id: str
-    expires_at: datetime | None
+    expires_at: datetime
     kind: str
     title: str
     service: str

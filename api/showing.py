@@ -132,8 +132,8 @@ def show_rollout(standing: Document) -> Document | None:
 def show_plan(service: Service, plan: Plan) -> Document:
     """Return a plan as its page shows it; asking for the change with its `id` holds it to this."""
     return {
-        "id": plan.sha,
-        "expires_at": None,
+        "id": plan.id,
+        "expires_at": plan.expires_at,
         "kind": plan.kind,
         "title": plan.title,
         "service": service.arn,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
-from ninja import Header, NinjaAPI, Query, Schema, Status
+from ninja import NinjaAPI, Query, Schema, Status
+from ninja.params import functions
 
 from api import errors, queries
 from api.asking import ask, plan_for
@@ -121,7 +122,7 @@ def list_changes(request: ConsoleRequest, filters: Query[ChangeFilters]) -> Answ
 def create_change(
     request: ConsoleRequest,
     body: ChangeIn,
-    key: str = Header(
+    key: str = functions.Header(
         "", alias="Idempotency-Key", description="A repeated request with it makes one change."
     ),
 ) -> Answer:
@@ -140,8 +141,10 @@ def create_change(
 def get_change(
     request: ConsoleRequest,
     change_id: int,
-    wait: int = Query(0, ge=0, le=60, description=WAIT_WORDS),
-    after: int | None = Query(None, description="`version` that you have: a newer one is answered at once."),
+    wait: int = functions.Query(0, ge=0, le=60, description=WAIT_WORDS),
+    after: int | None = functions.Query(
+        None, description="`version` that you have: a newer one is answered at once."
+    ),
 ) -> Answer:
     """Return one change; `api.waiting` has done the waiting before a thread of Django's is taken."""
     return show_change(request, queries.get_change(request.access, change_id))

@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections
+from django.utils import timezone
 
 from audit.models import AuditEntry
 from deployments.models import Attempt, Change
@@ -143,6 +145,35 @@ def test_plan_shows_everything_and_writes_nothing(rig: Rig, machine: Machines) -
     assert plan["churn"]["tasks_started"] == 2
     assert not Change.objects.exists()
     assert rig.calls == []
+
+
+@pytest.mark.django_db
+def test_plan_expires(rig: Rig, machine: Machines) -> None:
+    asked = {"service": rig.service.arn, "kind": "restart"}
+    _, plan = machine("alice").post("/plans", asked)
+    made = datetime.fromisoformat(plan["expires_at"]) - timezone.now()
+    assert timedelta(minutes=5) < made < timedelta(hours=2)
+
+
+@pytest.mark.django_db
+def test_request_waits_its_turn_or_its_hour_where_it_asks_for_that(dev_rig: Rig, machine: Machines) -> None:
+    ci = machine("alice")
+    _, first = ci.post("/changes", wish(dev_rig, "restart"))
+    status, body = ci.post("/changes", wish(dev_rig, "scale", desired_count=3))
+    assert (status, body["error"]["change"]) == (409, first["id"])
+    status, body = ci.post("/changes", wish(dev_rig, "scale", desired_count=3, if_busy="queue"))
+    assert (status, body["state"]) == (201, "queued")
+    later = (timezone.now() + timedelta(hours=2)).isoformat()
+    status, body = ci.post("/changes", wish(dev_rig, "scale", desired_count=4, scheduled_at=later))
+    assert status == 201
+    assert Change.objects.get(pk=body["id"]).scheduled_at is not None
+    status, body = ci.post(
+        "/changes", wish(dev_rig, "scale", desired_count=5, scheduled_at="2026-01-01T10:00:00")
+    )
+    assert (status, list(body["error"]["fields"])) == (422, ["scheduled_at"])
+    status, body = ci.post("/changes", wish(dev_rig, "restart", if_busy="supersede"))
+    assert status == 201
+    assert ci.get(f"/changes/{first['id']}")[1]["state"] == "cancelled"
 
 
 @pytest.mark.django_db
