@@ -21,4 +21,5 @@ urlpatterns: list[URLPattern] = [
     path(FAMILY, task_definition.family, name="task-definition-family"),
     path(f"{FAMILY}diff/", task_definition.task_definition_diff, name="task-definition-diff"),
     path(f"{FAMILY}<int:revision>/", task_definition.task_definition, name="task-definition"),
+    path(f"{FAMILY}<int:revision>/reveal/", task_definition.reveal_variable, name="reveal-variable"),
 ]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from typing import Any
+
 from django.core.paginator import Paginator
 from django.http import HttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
 
-from clusters import definition_queries
+from aws.errors import AwsError
+from clusters import definition_queries, reveal
 from clusters.definition_view import split_image, view_definition
 from clusters.diff import diff_definitions
 from clusters.masking import mask
@@ -63,8 +68,30 @@ def task_definition(
         "is_raw": request.GET.get("view") == "json",
         "use": definition_queries.uses_of(request, [found])[found.arn],
         "previous": definition_queries.neighbour(found, request),
+        "may_reveal": reveal.decide_reveal(request.access, found),
     }
     return render_page(request, "clusters/task_definition.html", context)
+
+
+@require_POST
+@never_cache
+def reveal_variable(
+    request: ConsoleRequest, account_id: str, region: str, family: str, revision: int
+) -> HttpResponse:
+    """Show the value of one variable of one container, read from ECS now and written down in the ledger."""
+    found = definition_queries.get_definition(request, account_id, region, family, revision)
+    container, name = request.POST.get("container", ""), request.POST.get("name", "")
+    context: dict[str, Any] = {"definition": found, "container": container, "name": name}
+    try:
+        context["value"] = reveal.reveal_value(
+            definition=found, container=container, name=name, request=request
+        )
+    except AwsError as error:
+        context["error"] = error
+    status = HTTPStatus.BAD_GATEWAY if "error" in context else HTTPStatus.OK
+    return render_page(
+        request, "clusters/task_definition_reveal.html", context, partial="revealed", status=status
+    )
 
 
 @require_GET

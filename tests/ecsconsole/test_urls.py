@@ -100,6 +100,8 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     # Without two revisions to compare it is a bad request for everybody.
     "task-definition-diff": ("family", (302, 400, 400, 400, 400, 400, 400), REFUSED),
     "task-definition": ("revision", LOOK, REFUSED),
+    # Who may, and has proved it lately, would be asked from ECS, which nobody answers here.
+    "reveal-variable": ("revision", REFUSED, (302, 404, 403, 403, 502, 403, 403)),
     "service-actions": ("service", LOOK, REFUSED),
     "service-deployments": ("service", LOOK, REFUSED),
     "task-actions": ("task", LOOK, REFUSED),
