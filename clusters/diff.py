@@ -36,6 +36,9 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "environmentFiles": ("value",),
     "volumes": ("name",),
     "resourceRequirements": ("type",),
+    "loadBalancers": ("targetGroupArn", "loadBalancerName"),
+    "capacityProviderStrategy": ("capacityProvider",),
+    "serviceRegistries": ("registryArn",),
 }
 # What people look for first stands first; the rest follows by name.
 ORDER = ("image", "cpu", "memory", "memoryReservation", "essential", "command", "entryPoint", "portMappings")

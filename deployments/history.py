@@ -8,12 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
-from clusters.models import ServiceDeployment
+from clusters.models import DeploymentIdentity, ServiceDeployment
 from clusters.spans import spell
+from deployments.identities import TRAIL_KEEPS
 from deployments.image_reference import parse
 from deployments.models import Change
+from deployments.trail_matching import short_principal
 
 # ECS's status, verbatim, to the shape and colour that stand beside it. A rollback is never drawn as a success.
 LOOKS: dict[str, tuple[str, str]] = {
@@ -35,6 +38,14 @@ WORDS = {
     "STOPPED": "stopped",
     "STOP_REQUESTED": "stopping",
 }
+# Why nobody is named, by the state of the search in CloudTrail.
+UNNAMED = {
+    DeploymentIdentity.State.WAITING: "not yet in CloudTrail",
+    DeploymentIdentity.State.NONE: "no call in CloudTrail",
+    DeploymentIdentity.State.AMBIGUOUS: "several calls fit",
+    DeploymentIdentity.State.DENIED: "needs cloudtrail:LookupEvents",
+}
+OLDER_THAN_TRAIL = "older than CloudTrail keeps"
 UNKNOWN_LOOK = ("stale", "s-stale")
 
 
@@ -91,7 +102,25 @@ class HistoryRow:
         """Return the person of the change, else the principal that CloudTrail named."""
         if self.change is not None:
             return self.change.requester.get_username()
-        return self.deployment.created_by
+        return short_principal(self.deployment.created_by)
+
+    @property
+    def identity(self) -> DeploymentIdentity | None:
+        """Return what CloudTrail was asked and said, None for what the console began or never asked about."""
+        return None if self.change is not None else getattr(self.deployment, "identity", None)
+
+    @property
+    def unnamed(self) -> str:
+        """Say in a few words why nobody is named, empty where somebody is."""
+        if self.who:
+            return ""
+        if self.identity is None:
+            return OLDER_THAN_TRAIL if self.now - self.deployment.created_at > TRAIL_KEEPS else ""
+        return UNNAMED.get(self.identity.state, "")
+
+    @property
+    def address(self) -> str:
+        return reverse("service-deployment", args=[self.deployment.pk])
 
     @property
     def is_selectable(self) -> bool:
@@ -138,6 +167,6 @@ def is_running(deployment: ServiceDeployment) -> bool:
 
 def history_of(queryset: QuerySet[ServiceDeployment]) -> QuerySet[ServiceDeployment]:
     """Return deployments with everything that a row names, without the bulky facts."""
-    return queryset.select_related("service__cluster__account").defer(
+    return queryset.select_related("service__cluster__account", "identity").defer(
         "facts", "service__facts", "service__row_html"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from deployments.views import acting, approvals, changes, composer, history
+from deployments.views import acting, approvals, changes, composer, deployment, history
 
 SERVICE = "services/<str:account_id>/<str:region>/<str:cluster>/<str:name>/"
 TASK = "tasks/<str:account_id>/<str:region>/<str:cluster>/<str:task_id>/"
@@ -29,5 +29,7 @@ urlpatterns: list[URLPattern] = [
     path("changes/<int:pk>/reject/", approvals.reject, name="reject-change"),
     path("approvals/", approvals.approvals, name="approvals"),
     path("deployments/", history.deployment_history, name="deployment-history"),
+    path("deployments/<int:pk>/", deployment.service_deployment, name="service-deployment"),
+    path("deployments/compare/", deployment.comparison, name="deployment-comparison"),
     path("deployments/export/", history.export, name="deployment-export"),
 ]

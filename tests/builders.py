@@ -17,6 +17,7 @@ from clusters.models import (
     Service,
     ServiceDeployment,
     ServiceEvent,
+    ServiceRevision,
     Task,
     TaskDefinition,
 )
@@ -240,6 +241,32 @@ def make_service_deployment(service: Service, **fields: Any) -> ServiceDeploymen
         "finished_at": now - timedelta(hours=2, minutes=55),
     }
     return ServiceDeployment.objects.create(service=service, **{**defaults, **fields})
+
+
+def make_service_revision(deployment: ServiceDeployment, **facts: Any) -> ServiceRevision:
+    """Build the target revision of a deployment, with facts as DescribeServiceRevisions gives them."""
+    images = [
+        {"containerName": item["container"], "image": item["image"], "imageDigest": item["digest"]}
+        for item in deployment.images
+    ]
+    shown = {
+        "serviceRevisionArn": deployment.target_revision_arn,
+        "serviceArn": deployment.service.arn,
+        "taskDefinition": deployment.task_definition_arn,
+        "launchType": "FARGATE",
+        "platformVersion": "1.4.0",
+        "networkConfiguration": {
+            "awsvpcConfiguration": {"subnets": ["subnet-a"], "securityGroups": ["sg-1"]}
+        },
+        "containerImages": images,
+        **facts,
+    }
+    return ServiceRevision.objects.create(
+        arn=deployment.target_revision_arn,
+        service=deployment.service,
+        task_definition_arn=deployment.task_definition_arn,
+        facts=shown,
+    )
 
 
 def make_change(

@@ -203,14 +203,6 @@ def definition_page(deployment: ServiceDeployment) -> str:
 
 
 @register.simple_tag
-def definition_diff_page(service: Service) -> str:
-    """Return the address of the comparison of two revisions of a service's family."""
-    cluster = service.cluster
-    family = service.task_definition_arn.rsplit("/", 1)[-1].rsplit(":", 1)[0]
-    return reverse("task-definition-diff", args=[cluster.account.account_id, cluster.region, family])
-
-
-@register.simple_tag
 def again_page(change: Change) -> str:
     """Return where the same can be asked for again, filled in."""
     address = {Kind.SCALE: "scale", Kind.RESTART: "restart", Kind.ROLLBACK: "rollback"}

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from audit.actions import record
 from audit.tables import Echo, safe_cell
 from clusters.actions import keep_hot
-from clusters.models import Account, ServiceDeployment
+from clusters.models import Account, DeploymentIdentity, ServiceDeployment
 from clusters.queries import get_service
 from clusters.views.service import frame
 from deployments.filters import HistoryFilter
@@ -38,6 +38,15 @@ CSV_COLUMNS = (
     "origin",
     "change",
     "who",
+    "principal_arn",
+    "source_identity",
+    "ip_address",
+    "user_agent",
+    "cloudtrail_event_id",
+    "why_not_known",
+    "failed_tasks",
+    "strategy",
+    "service_revision_arn",
     "service_deployment_arn",
 )
 
@@ -126,5 +135,17 @@ def cells_of(row: HistoryRow) -> list[object]:
         "console" if row.change else "outside the console",
         f"CR-{row.change.pk}" if row.change else "",
         row.who,
+        *identity_cells(row.identity),
+        row.unnamed,
+        "" if found.failed_count is None else found.failed_count,
+        found.strategy,
+        found.target_revision_arn,
         found.arn,
     ]
+
+
+def identity_cells(found: DeploymentIdentity | None) -> list[str]:
+    """Return what CloudTrail tells of who began it, five empty cells where it tells nothing."""
+    if found is None:
+        return [""] * 5
+    return [found.principal_arn, found.source_identity, found.ip_address, found.user_agent, found.event_id]

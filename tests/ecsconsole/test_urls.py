@@ -45,7 +45,7 @@ def world(people: dict[str, User]) -> World:
     for revision in (6, 7):
         make_task_definition(service, revision)
     task = make_task(service)
-    make_service_deployment(service)
+    deployment = make_service_deployment(service)
     change = make_change(service, people["alice"])
     cluster = service.cluster
     place = [cluster.account.account_id, cluster.region]
@@ -58,6 +58,7 @@ def world(people: dict[str, User]) -> World:
             "family": [*place, "checkout-api"],
             "revision": [*place, "checkout-api", 7],
             "change": [change.pk],
+            "deployment": [deployment.pk],
             "entry": [1],
             "person": [people["mallory"].pk],
             "nothing": [0],
@@ -124,6 +125,9 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "reject-change": ("change", REFUSED, (302, 404, 403, 403, 303, 403, 403)),
     "approvals": ("", OPEN, REFUSED),
     "deployment-history": ("", OPEN, REFUSED),
+    "service-deployment": ("deployment", LOOK, REFUSED),
+    # Without two deployments to compare it is a bad request for everybody.
+    "deployment-comparison": ("", (302, 400, 400, 400, 400, 400, 400), REFUSED),
     "deployment-export": ("", AUDIT, REFUSED),
     "logs": ("", OPEN, REFUSED),
     "service-logs": ("service", LOOK, REFUSED),
