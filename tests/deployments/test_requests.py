@@ -48,7 +48,7 @@ def test_plan_shows_the_exact_calls_with_values_masked(rig: Rig) -> None:
     changed = [row.name for row in app.rows if row.is_changed]
     assert changed == ["image", "environment.LOG_LEVEL"]
     assert (plan.needs_approval, plan.confirmation, plan.refused) == (True, "typed", False)
-    assert plan.churn == {"tasks_started": 2, "tasks_stopped": 2, "peak": 4, "lowest": 2}
+    assert {"tasks_started": 2, "tasks_stopped": 2, "peak": 4, "lowest": 2}.items() <= plan.churn.items()
     assert levels(plan)["image-app"] == "ok"
 
 
