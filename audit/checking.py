@@ -35,7 +35,12 @@ def verify_due(now: datetime) -> Verification | None:
     if not is_asked(duty) and duty.done_at is not None and now - duty.done_at < VERIFY_EVERY:
         duties.release(duties.VERIFY, now)
         return None
-    result, unread = verify_all()
+    try:
+        result, unread = verify_all()
+    except Exception as error:
+        # Nobody foresaw it, so the page says it and the worker's log has the traceback.
+        duties.fail(duty, now, f"{type(error).__name__}: {error}")
+        raise
     if not result.holds:
         logger.error("ledger_broken", seq=result.broken_seq, problem=result.problem)
     duties.succeed(duties.VERIFY, now, {**asdict(result), "unread": unread})

@@ -33,6 +33,10 @@ def seal_due(now: datetime) -> int:
     except (KeyUnavailable, Broken) as error:
         duties.fail(duty, now, text_of(error))
         return len(made)
+    except Exception as error:
+        # Nobody foresaw it, so the page says it and the worker's log has the traceback.
+        duties.fail(duty, now, f"{type(error).__name__}: {error}")
+        raise
     if made:
         duties.succeed(duties.SIGN, now, {"number": made[-1].number})
     elif duty.failure_count:
@@ -57,7 +61,7 @@ def seal_next(key: SigningKey, now: datetime, *, is_asked: bool = False) -> Chec
     AuditChain.objects.select_for_update().get(pk=1)
     last = Checkpoint.objects.order_by("-number").first()
     if not LedgerKey.objects.filter(pk=key.key_id).exists():
-        introduce(key, now, endorser=None)
+        introduce(key)
     head = AuditChain.objects.get(pk=1).next_seq - 1
     covered = last.seq if last else 0
     if head - covered >= ENTRIES_PER_CHECKPOINT:
@@ -115,30 +119,28 @@ def check_segment(last: Checkpoint | None, seq: int) -> str:
 
 
 @transaction.atomic
-def introduce(key: SigningKey, now: datetime, *, endorser: SigningKey | None) -> LedgerKey:
-    """Keep a public key, signed by the one before it when that is at hand, and write it into the chain."""
+def introduce(key: SigningKey, *, endorser: SigningKey | None = None) -> LedgerKey:
+    """Keep a public key, signed by the one before it, or by itself without one, and write it into the chain."""
+    public, endorsed_by = key.public.hex(), endorser.key_id if endorser else ""
+    data = {"public_key": public, "endorsed_by": endorsed_by}
+    entry = record(action=KEY_ADDED, actor="system", target=key.key_id, data=data)
     content = {
         "kind": "key",
         "v": SCHEMA_VERSION,
         "chain": CHAIN,
         "key_id": key.key_id,
-        "public_key": key.public.hex(),
-        "at": now.isoformat(timespec="microseconds"),
-        "endorsed_by": endorser.key_id if endorser else "",
+        "public_key": public,
+        "at": entry.at.isoformat(timespec="microseconds"),
+        "endorsed_by": endorsed_by,
     }
     canonical = canonical_bytes(content)
-    record(
-        action=KEY_ADDED,
-        actor="system",
-        target=key.key_id,
-        data={"public_key": key.public.hex(), "endorsed_by": content["endorsed_by"]},
-    )
     return LedgerKey.objects.create(
         key_id=key.key_id,
-        public_key=key.public.hex(),
-        added_at=now,
+        public_key=public,
+        # The entry's own time: a key that another one signed must come after it.
+        added_at=entry.at,
         canonical=canonical,
-        signature=endorser.sign(canonical) if endorser else "",
+        signature=(endorser or key).sign(canonical),
     )
 
 
@@ -154,7 +156,7 @@ def make_next_key(path: Path, now: datetime) -> SigningKey:
     # What the old key covers ends with the new one's introduction.
     seal_next(endorser, now, is_asked=True)
     key = make_key_file(path)
-    introduce(key, now, endorser=endorser)
+    introduce(key, endorser=endorser)
     return key
 
 

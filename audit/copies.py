@@ -173,8 +173,12 @@ def copy_to(target: Target, now: datetime) -> int:
             duties.progress(target.name, done)
             copied += 1
     except (OSError, AwsError, CopyDiffers, ValueError, LookupError) as error:
-        duties.fail(duty, now, str(error))
+        duties.fail(duty, now, str(error) or type(error).__name__)
         return copied
+    except Exception as error:
+        # Nobody foresaw it, so the page says it and the worker's log has the traceback.
+        duties.fail(duty, now, f"{type(error).__name__}: {error}")
+        raise
     if copied or duty.failure_count or duty.done_at is None:
         duties.succeed(target.name, now, done)
     else:

@@ -65,7 +65,7 @@ class LedgerKey(models.Model):
     public_key = models.CharField(max_length=64, unique=True)
     added_at = models.DateTimeField()
     canonical = models.BinaryField()
-    signature = models.CharField(max_length=128, blank=True, help_text="Empty for the first key.")
+    signature = models.CharField(max_length=128, help_text="By itself for the first key.")
 
     class Meta:
         ordering = ["added_at"]

@@ -13,7 +13,7 @@ Exit 0: everything holds. Exit 1: the first broken entry is named, with what is 
 
 A line is a JSON object. `canonical` is the exact text that was hashed or signed.
     {"kind": "header", "canonical": …, "signature": …}      entries, checkpoints, head_hash, at, key_id
-    {"kind": "key", "canonical": …, "signature": …}         key_id, public_key, endorsed_by: who signed it
+    {"kind": "key", "canonical": …, "signature": …}         key_id, public_key, endorsed_by: who signed it, empty for itself
     {"kind": "entry", "seq": …, "canonical": …, "prev_hash": …, "hash": …}
     {"kind": "checkpoint", "canonical": …, "signature": …}  number, seq, head_hash, at, previous, key_id
 hash = SHA-256(0x00, length of canonical as 8 bytes big-endian, canonical, prev_hash); the first prev_hash is 64 zeros.
@@ -176,10 +176,11 @@ class Walk:
         public = from_hex(content.get("public_key"))
         if key_id_of(public) != key_id:
             raise Broken(self.entries + 1, f"the public key {key_id} is not the one of that name")
-        is_first, endorser = not self.keys, str(content.get("endorsed_by"))
+        is_first, endorser = not self.keys, str(content.get("endorsed_by") or key_id)
         self.keys[key_id] = public
-        is_endorsed = endorser in self.trusted and self.fits(endorser, canonical, signature)
-        if public.hex() in self.pins or (is_first and not self.pins) or is_endorsed:
+        if endorser not in self.keys or not self.fits(endorser, canonical, signature):
+            raise Broken(self.entries + 1, f"the public key {key_id} is not signed by {endorser}")
+        if public.hex() in self.pins or (is_first and not self.pins) or endorser in self.trusted:
             self.trusted.add(key_id)
 
     def fits(self, key_id: str, message: bytes, signature: str) -> bool:
@@ -264,7 +265,8 @@ class Walk:
         if header.get("kind") != "header":
             raise Broken(1, "the header cannot be read")
         key_id = header.get("key_id", "")
-        if key_id and (key_id not in self.keys or not self.fits(key_id, canonical, signature)):
+        # Without a signature it must not have been meant to have one.
+        if (key_id or signature) and (key_id not in self.keys or not self.fits(key_id, canonical, signature)):
             raise Broken(after, "the signature of the header does not fit what it signs")
         if self.pins and key_id not in self.trusted:
             raise Broken(after, "the header is not signed with a key that you know")

@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ("canonical", models.BinaryField()),
                 (
                     "signature",
-                    models.CharField(blank=True, help_text="Empty for the first key.", max_length=128),
+                    models.CharField(help_text="By itself for the first key.", max_length=128),
                 ),
             ],
             options={

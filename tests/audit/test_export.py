@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from audit.keys import SigningKey
+from audit.keys import SigningKey, verify_signature
 from audit.lines import line as as_line
 from audit.models import AuditEntry
+from audit.verifier import Broken, Walk, parse, walk_files
 from tests.audit.tampering import tamper
 
 pytestmark = pytest.mark.django_db
@@ -173,6 +176,27 @@ def test_each_change_of_the_file_is_found_and_located(
     assert problem in text
 
 
+@settings(
+    max_examples=250,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(where=st.floats(0, 1, exclude_max=True), character=st.characters(min_codepoint=32, max_codepoint=126))
+def test_no_character_can_be_changed_unseen(exported: Path, where: float, character: str) -> None:
+    text = exported.read_text(encoding="utf-8")
+    at = int(where * len(text))
+    changed = text[:at] + character + text[at + 1 :]
+    path = exported.with_name("changed.jsonl")
+    path.write_text(changed, encoding="utf-8")
+    walk = Walk(verify=verify_signature)
+    if [parse(line) for line in changed.splitlines()] == [parse(line) for line in text.splitlines()]:
+        # The same content in other characters, such as a blank after a comma.
+        walk_files(walk, [str(path)], has_header=True)
+        return
+    with pytest.raises(Broken):
+        walk_files(walk, [str(path)], has_header=True)
+
+
 def test_a_file_of_another_console_is_not_taken_for_this_one(exported: Path) -> None:
     other = SigningKey(Ed25519PrivateKey.generate()).public.hex()
     code, text = verify(exported, "--key", other)
@@ -222,7 +246,9 @@ def is_sqlite() -> bool:
     return connection.vendor == "sqlite"
 
 
-def test_without_a_key_the_file_says_what_is_not_signed(sealed: None, settings: Any, tmp_path: Path) -> None:
+def test_without_a_key_the_file_says_what_is_not_signed(
+    sealed: None, key: SigningKey, settings: Any, tmp_path: Path
+) -> None:
     Path(settings.LEDGER_KEY_FILE).unlink()
     settings.LEDGER_KEY_IS_MADE = False
     path = tmp_path / "ledger.jsonl"
