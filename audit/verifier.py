@@ -260,11 +260,10 @@ class Walk:
 
     def finish_file(self, canonical: bytes, signature: str) -> None:
         """Compare the end of a file with its header."""
-        after = self.entries + 1
-        header = content_of(canonical, 1, "the header")
+        header, after = content_of(canonical, 1, "the header"), self.entries + 1
         if header.get("kind") != "header":
             raise Broken(1, "the header cannot be read")
-        key_id = header.get("key_id", "")
+        key_id = str(header.get("key_id") or "")
         # Without a signature it must not have been meant to have one.
         if (key_id or signature) and (key_id not in self.keys or not self.fits(key_id, canonical, signature)):
             raise Broken(after, "the signature of the header does not fit what it signs")
@@ -298,9 +297,7 @@ def lines_of(paths: Iterable[str]) -> Iterator[tuple[str, int, str]]:
     """Yield each line with its file and number."""
     for path in paths:
         with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield path, number, line
+            yield from ((path, number, line) for number, line in enumerate(file, 1) if line.strip())
 
 
 def take_line(walk: Walk, line: dict[str, Any]) -> None:

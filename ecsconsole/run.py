@@ -110,6 +110,7 @@ def start_demo(stack: Stack, options: argparse.Namespace) -> None:
         "AWS_SECRET_ACCESS_KEY": HUB_SECRET_KEY,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "LEDGER_COPY_DIR": str(stack.folder / "ledger-copy"),
     }
     command = [sys.executable, "-m", "sandbox", "--port", str(port), "--scenario", options.scenario]
     sandbox = stack.start_base(
