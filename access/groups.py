@@ -29,6 +29,11 @@ class GroupMappingForm(ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = GroupMapping
         fields = ["idp_group", *PARTS]
+        help_texts = {
+            "region": "empty: any",
+            "cluster": "name or glob; empty: any",
+            "service": "name or glob; empty: any",
+        }
 
 
 @require_http_methods(["GET", "POST"])

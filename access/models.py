@@ -199,3 +199,16 @@ class PersonSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def browser(self) -> str:
+        """Return the browser and the system that the user agent names, for telling one's own sessions apart."""
+        # The order counts: Edge says Chrome, and Chrome says Safari; Android says Linux.
+        browser = first_named(self.user_agent, ("Firefox", "Edg", "Chrome", "Safari", "curl"))
+        system = first_named(self.user_agent, ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux"))
+        words = [{"Edg": "Edge"}.get(browser, browser), system and f"on {system}"]
+        return " ".join(word for word in words if word) or "Unknown browser"
+
+
+def first_named(text: str, names: tuple[str, ...]) -> str:
+    return next((name for name in names if name in text), "")

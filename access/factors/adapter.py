@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -40,6 +41,11 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def get_totp_label(self, user: Any) -> str:
         return str(user.get_username())
+
+    def generate_authenticator_name(self, user: Any, type: Authenticator.Type) -> str:  # noqa: A002 - allauth's name
+        """Return what a new key is called until its owner names it."""
+        count = Authenticator.objects.filter(user_id=user.pk, type=type).count()
+        return f"Security key {count + 1}" if count else "Security key"
 
     def _get_site_name(self) -> str:
         return NAME

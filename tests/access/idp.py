@@ -51,9 +51,11 @@ class Idp:
 
 
 @contextmanager
-def running_idp() -> Iterator[Idp]:
+def running_idp(*, registers: bool = True) -> Iterator[Idp]:
+    """Start the provider; without registration it takes any client and any address to come back to."""
     port = free_port()
-    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "-r", "true", "-n", "true"]
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "-n", "true"]
+    command += ["-r", "true"] if registers else []
     idp = Idp(f"http://127.0.0.1:{port}")
     # A pipe that nobody reads would stop it once it is full.
     with tempfile.TemporaryFile() as log:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
-import struct
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,6 +21,7 @@ from django.utils import timezone
 
 from access.apps import AccessConfig
 from audit.models import AuditEntry
+from tests.access.authenticator_app import totp
 from tests.builders import make_change
 from tests.conftest import SignedIn
 from tests.deployments.pages import Registry, at, deployable, registry
@@ -39,15 +36,6 @@ def _no_wrong_codes_before(redis_url: str) -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
-
-
-def totp(seed: str, at: float | None = None) -> str:
-    """Return the code that an app shows: RFC 6238 with SHA-1, 30 s, six digits."""
-    counter = struct.pack(">Q", int((time.time() if at is None else at) // 30))
-    digest = hmac.new(base64.b32decode(seed), counter, hashlib.sha1).digest()
-    offset = digest[-1] & 0xF
-    number = struct.unpack(">I", digest[offset : offset + 4])[0] & 0x7FFFFFFF
-    return f"{number % 1_000_000:06d}"
 
 
 def seed_on(page: str) -> str:

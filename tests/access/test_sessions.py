@@ -120,3 +120,21 @@ def test_disabling_a_person_ends_their_sessions(as_: SignedIn, people: dict[str,
     person.is_active = True
     person.save()
     assert not is_in(alice)
+
+
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0 Safari/537.36"
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        (CHROME, "Chrome on Linux"),
+        (f"{CHROME.replace('X11; Linux x86_64', 'Windows NT 10.0')} Edg/143.0", "Edge on Windows"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:145.0) Firefox/145.0", "Firefox on Mac OS X"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18 like Mac OS X) Version/18 Safari/604", "Safari on iPhone"),
+        ("Mozilla/5.0 (Linux; Android 15) Chrome/143 Mobile Safari/537", "Chrome on Android"),
+        ("", "Unknown browser"),
+    ],
+)
+def test_session_is_told_by_browser_and_system(agent: str, words: str) -> None:
+    assert PersonSession(user_agent=agent).browser == words
