@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+
+# Clients of a console that runs elsewhere: they need neither settings nor a database.
+PIPELINE = ("deploy", "restart", "scale", "rollback", "follow")
 
 
 def main() -> None:
@@ -23,6 +27,12 @@ def main() -> None:
         from sandbox.command import main as run_sandbox
 
         sys.exit(run_sandbox(sys.argv[2:]))
+    if command in PIPELINE:
+        from ecsconsole.pipeline.command import main as run_pipeline
+
+        # A pipeline that is cancelled ends us by SIGTERM; that must not look like a failure of the change.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        sys.exit(run_pipeline(sys.argv[1:], os.environ))
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -1,0 +1,1 @@
+"""Commands for pipelines: a thin client of the console's API that needs no settings and no database."""
