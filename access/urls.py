@@ -13,6 +13,7 @@ from access.factors.second_step import sign_in_code
 from access.first_admin import first_sign_in
 from access.groups import group_mappings, remove_group_mapping
 from access.sso import views as sso
+from access.token_pages import all_tokens, own_tokens, revoke_any_token, revoke_own_token
 
 urlpatterns = [
     path("sign-in/", login_not_required(views.SignInView.as_view()), name="sign-in"),
@@ -27,7 +28,11 @@ urlpatterns = [
     path("access/sign-in/<int:pk>/", people.person_sign_in, name="person-sign-in"),
     path("access/sign-in/<int:pk>/end-sessions/", people.end_sessions_of, name="person-end-sessions"),
     path("access/sign-in/<int:pk>/reset-factors/", people.reset_factors_of, name="person-reset-factors"),
+    path("access/tokens/", all_tokens, name="all-tokens"),
+    path("access/tokens/<int:pk>/revoke/", revoke_any_token, name="revoke-any-token"),
     path("profile/", views.profile, name="profile"),
+    path("profile/tokens/", own_tokens, name="own-tokens"),
+    path("profile/tokens/<int:pk>/revoke/", revoke_own_token, name="revoke-own-token"),
     path("profile/security/", factors.security, name="security"),
     path("profile/security/app/", factors.add_authenticator_app, name="add-app"),
     path("profile/security/key/", factors.add_security_key, name="add-key"),

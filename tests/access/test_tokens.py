@@ -25,8 +25,14 @@ from access.tokens import (
 from audit.models import AuditEntry
 from clusters.masking import mask_text
 from tests.builders import make_cluster, make_service
+from tests.conftest import SignedIn
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _just_signed_in(settings: object) -> None:
+    settings.STEP_UP = timedelta()  # type: ignore[attr-defined]
 
 
 def make(person: User, **more: object) -> tuple[ApiToken, str]:
@@ -155,3 +161,56 @@ def test_command_says_what_is_wrong(people: dict[str, User], wrong: list[str]) -
 def test_token_in_a_foreign_text_is_masked(people: dict[str, User]) -> None:
     _, text = make(people["alice"])
     assert text not in mask_text(f"curl https://console/ -d {text}")
+
+
+def test_new_token_is_shown_once_and_never_cached(as_: SignedIn) -> None:
+    client = as_("alice")
+    data = {"name": "ci", "scope": "operate", "days": "30", "environment": "staging"}
+    answer = client.post("/profile/tokens/", data)
+    assert answer.status_code == 201
+    assert "no-store" in answer["Cache-Control"]
+    found = FORM.search(answer.content.decode())
+    assert found
+    token = authenticate(found[0], timezone.now())
+    assert (token.name, token.role_bindings.get().environment) == ("ci", "staging")
+    again = client.get("/profile/tokens/").content.decode()
+    assert not FORM.search(again)
+    assert token.prefix in again
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": ""}, {"days": "366"}, {"days": "soon"}, {"scope": "admin"}, {"environment": "moon"}]
+)
+def test_form_with_errors_makes_nothing(as_: SignedIn, wrong: dict[str, str]) -> None:
+    data = {"name": "ci", "scope": "read", "days": "30", **wrong}
+    assert as_("alice").post("/profile/tokens/", data).status_code == 422
+    assert not ApiToken.objects.exists()
+
+
+def test_name_that_is_taken_is_said_at_its_field(as_: SignedIn) -> None:
+    data = {"name": "ci", "scope": "read", "days": "30"}
+    client = as_("alice")
+    client.post("/profile/tokens/", data)
+    answer = client.post("/profile/tokens/", data)
+    assert answer.status_code == 422
+    assert "has a token ci already" in answer.content.decode()
+
+
+def test_person_revokes_their_own_and_nobody_elses(as_: SignedIn, people: dict[str, User]) -> None:
+    mine, text = make(people["alice"])
+    theirs, _ = make(people["bob"])
+    client = as_("alice")
+    assert client.post(f"/profile/tokens/{theirs.pk}/revoke/").status_code == 404
+    assert client.post(f"/profile/tokens/{mine.pk}/revoke/").status_code == 303
+    with pytest.raises(TokenRefused):
+        authenticate(text, timezone.now())
+
+
+def test_admin_sees_and_revokes_everybodys(as_: SignedIn, people: dict[str, User]) -> None:
+    token, text = make(people["alice"])
+    erin = as_("erin")
+    assert token.prefix in erin.get("/access/tokens/").content.decode()
+    assert erin.post(f"/access/tokens/{token.pk}/revoke/").status_code == 303
+    with pytest.raises(TokenRefused):
+        authenticate(text, timezone.now())
+    assert AuditEntry.objects.get(action="token.revoked").actor == "erin"

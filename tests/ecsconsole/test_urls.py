@@ -14,6 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from access.first_admin import make_link
 from access.models import GroupMapping
+from access.tokens import create_token
 from clusters.models import Service
 from tests.builders import (
     make_change,
@@ -37,6 +38,11 @@ class World:
 
     service: Service
     arguments: dict[str, list[Any]]
+
+
+def make_token(owner: User) -> int:
+    token, _ = create_token(owner=owner, name="ci", scope="read", actor=owner)
+    return token.pk
 
 
 @pytest.fixture
@@ -65,6 +71,7 @@ def world(people: dict[str, User]) -> World:
             "mapping": [GroupMapping.objects.create(idp_group="ops", role="operator").pk],
             "token": [make_link("http://x").rstrip("/").rsplit("/", 1)[-1] or "none"],
             "arn": [service.arn],
+            "api-token": [make_token(people["alice"])],
             "rest": ["nothing/here"],
             "": [],
         },
@@ -149,6 +156,11 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "sign-out": ("", REFUSED, (302,) * 7),
     # Once there is a user it is closed to everybody.
     "first-sign-in": ("token", (404,) * 7, (404,) * 7),
+    "own-tokens": ("", OPEN, (302, 422, 422, 422, 422, 422, 422)),
+    # It is alice's: to others it is not there.
+    "revoke-own-token": ("api-token", REFUSED, (302, 404, 404, 303, 404, 404, 404)),
+    "all-tokens": ("", MANAGE, REFUSED),
+    "revoke-any-token": ("api-token", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     "group-mappings": ("", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
     "group-mapping-remove": ("mapping", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     # Without a proof it asks again.
