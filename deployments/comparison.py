@@ -111,7 +111,7 @@ def compare(old: Side, new: Side) -> Compared:
         definition = diff_definitions(mask(facts_of(old.definition)), mask(facts_of(new.definition)))
     service: list[Group] = []
     if old.settings and new.settings:
-        service.append(diff_group("Service", "task", old.settings, new.settings))
+        service.append(diff_group("Service revision", "task", old.settings, new.settings))
     if old.configuration and new.configuration:
         service.append(diff_group("Deployment configuration", "task", old.configuration, new.configuration))
     return Compared(definition, service, pair_images(old.deployment, new.deployment), missing)

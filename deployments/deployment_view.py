@@ -13,7 +13,7 @@ from django.utils import timezone
 from access.queries import Access
 from clusters.models import DeploymentMoment, ServiceDeployment, ServiceEvent, ServiceRevision
 from clusters.service_queries import adopt, stopped_tasks
-from clusters.service_view import Breaker, Pairs, placement_words, present
+from clusters.service_view import Breaker, Pairs, placement_words, present, yes
 from clusters.spans import parse_time
 from clusters.task_rows import TaskRow, row_of
 from deployments.change_view import Entry
@@ -55,7 +55,7 @@ class Revision:
                 ("Security groups", ", ".join(vpc.get("securityGroups") or [])),
                 ("Load balancers", ", ".join(balancer(item) for item in facts.get("loadBalancers") or [])),
                 ("Service Connect", connect.get("namespace") if connect.get("enabled") else ""),
-                ("GuardDuty", {True: "on", False: "off"}.get(facts.get("guardDutyEnabled"), "")),
+                ("GuardDuty", yes(facts["guardDutyEnabled"]) if "guardDutyEnabled" in facts else ""),
             ]
         )
 
@@ -170,7 +170,9 @@ class DeploymentPage:
         others = self.service.service_deployments.exclude(pk=self.deployment.pk).exclude(
             task_definition_arn=""
         )
-        narrow = others.only("pk", "task_definition_arn", "created_at", "status", "service_id")
+        narrow = others.only(
+            "task_definition_arn", "target_revision_arn", "created_at", "status", "service_id"
+        )
         older = list(
             narrow.filter(created_at__lt=self.deployment.created_at).order_by("-created_at")[:CHOICES]
         )
@@ -178,6 +180,13 @@ class DeploymentPage:
             narrow.filter(created_at__gte=self.deployment.created_at).order_by("created_at")[:CHOICES]
         )
         return [*older, *newer]
+
+    @property
+    def replaced(self) -> int | None:
+        """Return the deployment that it replaced, which is not the one before it when that one failed."""
+        sources = set(self.deployment.source_revision_arns)
+        older = (row for row in self.choices if row.created_at < self.deployment.created_at)
+        return next((row.pk for row in older if row.target_revision_arn in sources), None)
 
     @cached_property
     def peers(self) -> list[ServiceDeployment]:

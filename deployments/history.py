@@ -39,7 +39,7 @@ WORDS = {
     "STOP_REQUESTED": "stopping",
 }
 # Why nobody is named, by the state of the search in CloudTrail.
-UNNAMED = {
+UNNAMED: dict[str, str] = {
     DeploymentIdentity.State.WAITING: "not yet in CloudTrail",
     DeploymentIdentity.State.NONE: "no call in CloudTrail",
     DeploymentIdentity.State.AMBIGUOUS: "several calls fit",

@@ -160,7 +160,7 @@ def look_up(rows: Sequence[DeploymentIdentity]) -> Answer:
     scope, answer, pages = scope_of(rows[0].deployment.service), Answer(), PAGES
     wanted = [wanted_of(row) for row in rows]
     for name in ("UpdateService", "CreateService"):
-        for start, end in spans_of(item.created_at for item in wanted if item.event_name == name):
+        for start, end in spans_of(item.created_at for item in wanted if name in item.event_names):
             if pages <= 0:
                 answer.unread.append((start, end))
                 continue
@@ -188,16 +188,20 @@ def settle(row: DeploymentIdentity, answer: Answer, now: datetime) -> bool:
     if match.rivals:
         row.state = State.AMBIGUOUS
         row.note = (
-            f"{match.rivals} {wanted.event_name} calls fit this deployment; CloudTrail does not tell which."
+            f"{match.rivals} {names_of(wanted)} calls fit this deployment; CloudTrail does not tell which."
         )
     elif is_over:
         row.state = State.NONE
-        row.note = none_words(wanted.event_name, is_partial=answer.is_partial(wanted.created_at))
+        row.note = none_words(names_of(wanted), is_partial=answer.is_partial(wanted.created_at))
     else:
         row.state, row.note = State.WAITING, "CloudTrail shows no call yet; it may be 15 minutes late."
     again = ASK_AGAIN[min(row.asked_count, len(ASK_AGAIN)) - 1]
     row.next_ask_at = None if is_over else now + timedelta(minutes=again)
     return False
+
+
+def names_of(wanted: Wanted) -> str:
+    return " or ".join(wanted.event_names)
 
 
 def none_words(name: str, *, is_partial: bool) -> str:

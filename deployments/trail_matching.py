@@ -38,9 +38,12 @@ class Wanted:
     is_first: bool = False
 
     @property
-    def event_name(self) -> str:
-        """Return the call that begins such a deployment: a service's first comes with the service."""
-        return "CreateService" if self.is_first else "UpdateService"
+    def event_names(self) -> tuple[str, ...]:
+        """Return the calls that begin such a deployment.
+
+        Without a source it is the first of its service, or one of a service of which nothing ran.
+        """
+        return ("UpdateService", "CreateService") if self.is_first else ("UpdateService",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def choose(events: Iterable[TrailEvent], wanted: Wanted) -> Match:
 def fits(event: TrailEvent, wanted: Wanted) -> bool:
     """Whether an event may have begun a deployment."""
     return (
-        event.name == wanted.event_name
+        event.name in wanted.event_names
         and not event.error_code
         and abs(event.at - wanted.created_at) <= WINDOW
         and is_of_service(event, wanted.service_arn)

@@ -16,6 +16,7 @@ from audit.tables import Echo, safe_cell
 from clusters.actions import keep_hot
 from clusters.models import Account, DeploymentIdentity, ServiceDeployment
 from clusters.queries import get_service
+from clusters.task_sets import sides_of, why_no_history
 from clusters.views.service import frame
 from deployments.filters import HistoryFilter
 from deployments.history import HistoryRow, history_of, rows_of
@@ -63,6 +64,8 @@ def service_deployments(
     context = frame(request, service, "deployments") | {
         "page": page,
         "rows": rows_of(list(page)),
+        "no_history": why_no_history(service.deployment_controller),
+        "sides": sides_of(service.facts),
         "may_roll_back": request.access.can("service.rollback", service.access_resource),
     }
     return render_page(
