@@ -80,11 +80,12 @@ def is_hour_over(last: Checkpoint | None, now: datetime) -> bool:
 def sign(key: SigningKey, last: Checkpoint | None, seq: int, now: datetime) -> Checkpoint:
     """Sign the chain up to an entry, after a look at whether what has come since the last checkpoint holds."""
     head_hash = check_segment(last, seq)
+    number = last.number + 1 if last else 1
     content = {
         "kind": "checkpoint",
         "v": SCHEMA_VERSION,
         "chain": CHAIN,
-        "number": last.number + 1 if last else 1,
+        "number": number,
         "seq": seq,
         "head_hash": head_hash,
         "at": now.isoformat(timespec="microseconds"),
@@ -93,7 +94,7 @@ def sign(key: SigningKey, last: Checkpoint | None, seq: int, now: datetime) -> C
     }
     canonical = canonical_bytes(content)
     return Checkpoint.objects.create(
-        number=content["number"],
+        number=number,
         seq=seq,
         head_hash=head_hash,
         at=now,

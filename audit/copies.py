@@ -34,7 +34,8 @@ class CopyDiffers(Exception):
 class Target(Protocol):
     """A place for copies. `put` may be repeated: what is there already is compared, never replaced."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def put(self, checkpoint: Checkpoint, body: bytes, now: datetime) -> None: ...
 

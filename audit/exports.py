@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 FORMAT = "ecsconsole-ledger"
+# What an export's entry is about.
+LEDGER = "the ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ def begin_export(
 
     Where this process may not read the key, the newest entries are in the file without a checkpoint over them.
     """
-    record(action="audit.exported", actor=actor, data={"format": "jsonl", **data}, request=request)
+    shown = {"format": "jsonl", **data}
+    record(action="audit.exported", actor=actor, target=LEDGER, data=shown, request=request)
     seal_now(now)
     extent = read_extent()
     return Export(extent, header_line(extent, describe_actor(actor)[0], now))

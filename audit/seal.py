@@ -57,7 +57,7 @@ class Seal:
         if self.verification is None or self.verification.done_at is None or self.problem:
             return 0
         signed = self.checkpoint.seq if self.checkpoint and not self.signing_error else 0
-        return max(self.verification.detail["entries"], signed)
+        return max(int(self.verification.detail["entries"]), signed)
 
     @property
     def verified_at(self) -> datetime | None:
@@ -87,7 +87,7 @@ def read_seal(now: datetime) -> Seal:
         duty = known.get(target.name)
         detail = duty.detail if duty and duty.detail.get("place") == str(target) else {}
         number = int(detail.get("number", 0))
-        label = "Folder" if target.name == duties.FOLDER else "S3"
+        label = "folder" if target.name == duties.FOLDER else "S3"
         copies.append(Copy(label, str(target), number, newest - number, duty))
     is_late = checkpoint is not None and now - checkpoint.at > LATE
     return Seal(known.get(duties.VERIFY), known.get(duties.SIGN), checkpoint, copies, is_late)

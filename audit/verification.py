@@ -34,7 +34,7 @@ class Verification:
 
 def bytes_of(stored: object) -> bytes:
     """Return the bytes of a binary column; an edited cell of SQLite may hold text."""
-    return stored.encode() if isinstance(stored, str) else bytes(stored)  # type: ignore[call-overload,no-any-return]
+    return stored.encode() if isinstance(stored, str) else bytes(stored)  # type: ignore[call-overload]
 
 
 def take_entry(walk: Walk, entry: AuditEntry) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, resolve_url
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -15,14 +15,14 @@ from django.views.decorators.http import require_GET, require_POST
 from audit import queries
 from audit.actions import record
 from audit.compare import compare
-from audit.exports import begin_export
+from audit.exports import LEDGER, begin_export
 from audit.filters import AuditFilter
 from audit.models import AuditEntry
 from audit.seal import read_seal
 from audit.tables import csv_lines, json_chunks
 from audit.verification import bytes_of
 from audit.waking import ask_for_verification
-from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
+from ecsconsole.http import ConsoleRequest, StreamedFile, render_page, wants_fragment
 
 PAGE_SIZE = 50
 
@@ -91,9 +91,9 @@ def verify(request: ConsoleRequest) -> HttpResponse:
     return render_page(request, "audit/seal.html", context, partial="audit-seal")
 
 
-def as_file(lines: Any, name: str, content_type: str) -> StreamingHttpResponse:
+def as_file(lines: Any, name: str, content_type: str) -> StreamedFile:
     """Stream lines as a file to save."""
-    response = StreamingHttpResponse(lines, content_type=content_type)
+    response = StreamedFile(lines, content_type=content_type)
     stamp = timezone.now().strftime("%Y%m%dT%H%M%SZ")
     stem, _, ending = name.partition(".")
     response["Content-Disposition"] = f'attachment; filename="{stem}-{stamp}.{ending}"'
@@ -107,26 +107,26 @@ def export_filtered(request: ConsoleRequest, form: str) -> Any:
     request.access.require("audit.export")
     entries = filtered(request).qs.order_by("seq")
     data = {"format": form, "filters": request.GET.dict()}
-    record(action="audit.exported", actor=request.user, data=data, request=request)
+    record(action="audit.exported", actor=request.user, target=LEDGER, data=data, request=request)
     return entries.iterator(chunk_size=queries.BATCH)
 
 
 @require_GET
-def export_csv(request: ConsoleRequest) -> StreamingHttpResponse:
+def export_csv(request: ConsoleRequest) -> StreamedFile:
     """Export what the filters show as CSV."""
     lines = csv_lines(export_filtered(request, "csv"))
     return as_file(lines, "ecsconsole-audit.csv", "text/csv; charset=utf-8")
 
 
 @require_GET
-def export_json(request: ConsoleRequest) -> StreamingHttpResponse:
+def export_json(request: ConsoleRequest) -> StreamedFile:
     """Export what the filters show as JSON."""
     chunks = json_chunks(export_filtered(request, "json"))
     return as_file(chunks, "ecsconsole-audit.json", "application/json")
 
 
 @require_POST
-def export_signed(request: ConsoleRequest) -> StreamingHttpResponse:
+def export_signed(request: ConsoleRequest) -> StreamedFile:
     """Export the whole ledger with its checkpoints, for the verifier that needs no console."""
     request.access.require("audit.export")
     export = begin_export(actor=request.user, now=timezone.now(), data={}, request=request)

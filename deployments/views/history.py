@@ -8,7 +8,7 @@ from itertools import islice
 
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from audit.actions import record
@@ -20,7 +20,7 @@ from clusters.task_sets import sides_of, why_no_history
 from clusters.views.service import frame
 from deployments.filters import HistoryFilter
 from deployments.history import HistoryRow, history_of, rows_of
-from ecsconsole.http import ConsoleRequest, render_page
+from ecsconsole.http import ConsoleRequest, StreamedFile, render_page
 
 PAGE_SIZE = 50
 EXPORT_BATCH = 500
@@ -95,7 +95,7 @@ def filtered(request: ConsoleRequest) -> HistoryFilter:
 
 
 @require_GET
-def export(request: ConsoleRequest) -> StreamingHttpResponse:
+def export(request: ConsoleRequest) -> StreamedFile:
     """Export what the filters show as CSV; the export is itself an entry of the ledger."""
     request.access.require("audit.export")
     found = history_of(filtered(request).qs)
@@ -105,7 +105,7 @@ def export(request: ConsoleRequest) -> StreamingHttpResponse:
         data={"filters": request.GET.dict()},
         request=request,
     )
-    response = StreamingHttpResponse(csv_lines(found), content_type="text/csv; charset=utf-8")
+    response = StreamedFile(csv_lines(found), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="ecsconsole-deployments.csv"'
     return response
 
