@@ -10,14 +10,16 @@ from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from access.models import RoleBinding
 from access.resources import Resource
-from access.sessions import end_sessions
+from access.sessions import end_sessions, remember_session
 from access.step_up import require_recent_sign_in
 from audit.actions import record
 
@@ -126,9 +128,21 @@ class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
                 request=request,
             )
 
-    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002 - Django's name
+        """Set somebody's password; their sessions end with the old one."""
         require_recent_sign_in(request)
-        return super().user_change_password(request, *args, **kwargs)
+        person = self.get_object(request, id)
+        with transaction.atomic():
+            response = super().user_change_password(request, id, form_url)
+            if request.method == "POST" and response.status_code == 302 and isinstance(person, User):
+                self.note(request, person, "password_changed", {})
+                actor = cast(User, request.user)
+                here = request.session.session_key if person == actor else None
+                reason = "The password was changed."
+                end_sessions(person=person, actor=actor, keep=here, reason=reason, request=request)
+                if here:
+                    remember_session(request, person, timezone.now())
+        return response
 
 
 @admin.register(Group)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import cast
 
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils import timezone
@@ -55,7 +57,7 @@ class SessionLimitMiddleware:
         seen = session.get("seen_at")
         if seen is None or (now - datetime.fromisoformat(seen)).total_seconds() > 60:
             session["seen_at"] = now.isoformat()
-            note_seen(session.session_key, now)
+            note_seen(request, cast(User, request.user), now)
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):

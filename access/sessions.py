@@ -37,8 +37,11 @@ def remember_session(request: HttpRequest, user: User, now: datetime) -> None:
     )
 
 
-def note_seen(session_key: str | None, now: datetime) -> None:
-    PersonSession.objects.filter(session_key=session_key or "").update(seen_at=now)
+def note_seen(request: HttpRequest, user: User, now: datetime) -> None:
+    """Note that a session is in use; one whose key changed on the way is noted anew."""
+    found = PersonSession.objects.filter(session_key=request.session.session_key or "")
+    if not found.update(seen_at=now):
+        remember_session(request, user, now)
 
 
 def forget_session(session_key: str | None) -> None:
@@ -95,3 +98,10 @@ def end_sessions(
             request=request,
         )
     return ended
+
+
+def clear_ended_sessions(now: datetime) -> int:
+    """Delete the rows of sessions that are over, and whose they were; return how many sessions."""
+    cleared, _ = Session.objects.filter(expire_date__lt=now).delete()
+    PersonSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
+    return cleared

@@ -17,9 +17,21 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "changes": ("Changes", ("change.", "failure.")),
     "access": (
         "Access and people",
-        ("access.", "rolebinding.", "user.", "group.", "token.", "apitoken.", "admin.", "policy.", "freeze."),
+        (
+            "access.",
+            "rolebinding.",
+            "group_mapping.",
+            "person.",
+            "user.",
+            "group.",
+            "token.",
+            "apitoken.",
+            "admin.",
+            "policy.",
+            "freeze.",
+        ),
     ),
-    "sign-ins": ("Sign-ins", ("sign_in.", "session.", "mfa.")),
+    "sign-ins": ("Sign-ins", ("sign_in.", "sessions.", "factor.", "factors.")),
     "reads": (
         "Sensitive reads",
         ("logs.download", "environment.", "audit.exported", "deployments.exported", "report."),

@@ -34,6 +34,11 @@ app.conf.beat_schedule = {
         "schedule": 2.0,
         "options": {"expires": 2.0, "queue": "ops"},
     },
+    "clear-sessions": {
+        "task": "access.tasks.clear_sessions",
+        "schedule": 3600.0,
+        "options": {"expires": 3600.0, "queue": "ops"},
+    },
     "seal-ledger": {
         "task": "audit.tasks.seal",
         "schedule": 15.0,

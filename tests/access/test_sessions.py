@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from access.models import PersonSession
-from access.sessions import end_sessions, living_sessions
+from access.sessions import clear_ended_sessions, end_sessions, living_sessions
 from audit.models import AuditEntry
 from tests.conftest import SignedIn
 
@@ -120,6 +120,53 @@ def test_disabling_a_person_ends_their_sessions(as_: SignedIn, people: dict[str,
     person.is_active = True
     person.save()
     assert not is_in(alice)
+
+
+def set_password(client: Client, person: User) -> None:
+    data = {
+        "usable_password": "true",
+        "password1": "a long new passphrase",
+        "password2": "a long new passphrase",
+    }
+    answer = client.post(f"/admin/auth/user/{person.pk}/password/", data)
+    assert answer.status_code == 302, answer.content.decode()
+
+
+def test_new_password_by_an_admin_ends_the_sessions_and_is_recorded(
+    as_: SignedIn, people: dict[str, User]
+) -> None:
+    alice, erin = as_("alice"), as_("erin")
+    set_password(erin, people["alice"])
+    assert not is_in(alice)
+    assert living_sessions(people["alice"], timezone.now()) == []
+    entry = AuditEntry.objects.get(action="user.password_changed")
+    assert (entry.actor, entry.target) == ("erin", "alice")
+
+
+def test_own_new_password_keeps_this_session_known(as_: SignedIn, people: dict[str, User]) -> None:
+    here, there = as_("erin"), as_("erin")
+    set_password(here, people["erin"])
+    assert (is_in(here), is_in(there)) == (True, False)
+    rows = living_sessions(people["erin"], timezone.now())
+    assert [row.session_key for row in rows] == [here.session.session_key]
+
+
+def test_session_whose_key_changed_is_known_again(as_: SignedIn, people: dict[str, User]) -> None:
+    client = as_("alice")
+    PersonSession.objects.all().delete()
+    with time_machine.travel(timezone.now() + timedelta(minutes=2)):
+        assert is_in(client)
+        assert len(living_sessions(people["alice"], timezone.now())) == 1
+
+
+def test_rows_of_ended_sessions_are_cleared(as_: SignedIn, people: dict[str, User]) -> None:
+    as_("alice")
+    with time_machine.travel(timezone.now() + timedelta(hours=11)):
+        bob = as_("bob")
+    now = timezone.now() + timedelta(hours=13)
+    assert clear_ended_sessions(now) == 1
+    assert list(PersonSession.objects.values_list("user__username", flat=True)) == ["bob"]
+    assert Session.objects.filter(session_key=bob.session.session_key).exists()
 
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0 Safari/537.36"

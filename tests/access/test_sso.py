@@ -12,11 +12,12 @@ import time_machine
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import reverse
+from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from access.models import GroupMapping, RoleBinding
 from access.queries import Access
+from access.sso import people
 from access.sso.provider import ConsoleAdapter
 from audit.models import AuditEntry
 from tests.access.idp import CALLBACK, Idp, asked, changed, come_back, leave, running_idp
@@ -380,6 +381,30 @@ def test_password_still_signs_local_people_in(idp: Idp, people: dict[str, User])
     answer = client.post(reverse("sign-in"), {"username": "alice", "password": "demo"})
     assert answer["Location"] == reverse("fleet")
     assert AuditEntry.objects.get(action="sign_in.ok").data == {"method": "password"}
+
+
+def test_two_first_sign_ins_at_once_make_one_person(idp: Idp, monkeypatch: pytest.MonkeyPatch) -> None:
+    idp.knows("vic-1", preferred_username="vic")
+    sign_in(idp, "vic-1")
+    found = people.account_of
+    answers = iter([None])
+    # The slower of the two looked before the faster had written.
+    monkeypatch.setattr(people, "account_of", lambda claims: next(answers, found(claims)))
+    client, answer = sign_in(idp, "vic-1")
+    assert answer.status_code == 302
+    assert client.get("/profile/").wsgi_request.user == person("vic-1")
+    assert User.objects.filter(username__startswith="vic").count() == 1
+
+
+def test_no_page_of_the_library_is_reachable() -> None:
+    def views(patterns: list[Any]) -> Iterator[str]:
+        for pattern in patterns:
+            if hasattr(pattern, "url_patterns"):
+                yield from views(pattern.url_patterns)
+            else:
+                yield pattern.lookup_str
+
+    assert not [name for name in views(get_resolver().url_patterns) if name.startswith("allauth.")]
 
 
 # Confirming with the provider before an act on production.
