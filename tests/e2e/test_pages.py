@@ -118,6 +118,19 @@ def test_what_went_wrong(sign_in: OpenAs, look: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS)
+def test_deployments_and_two_compared(sign_in: OpenAs, look: dict[str, object]) -> None:
+    found = sign_in("alice", **look)
+    page = found.page
+    page.goto("/deployments/?status=ROLLBACK_SUCCESSFUL")
+    visit(found, address_of(page.locator("#deployment-history tbody a.quiet-link")))
+    page.goto(f"{PROD}/checkout-api/deployments/")
+    visit(found, address_of(page.locator("#service-deployments tbody a.quiet-link")))
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("h1")).to_contain_text(" to :")
+    check(found)
+
+
+@pytest.mark.parametrize("look", LOOKS)
 def test_definitions_and_clusters(sign_in: OpenAs, look: dict[str, object]) -> None:
     found = sign_in("carol", **look)
     family = "/task-definitions/111122223333/us-east-1/checkout-api/"
