@@ -185,6 +185,13 @@ class CheckOut(Schema):
     text: str
 
 
+class BranchOut(Schema):
+    id: str
+    title: str
+    level: Literal["ok", "warn", "refuse"] = Field(description="That of its worst check.")
+    checks: list[CheckOut]
+
+
 class PlanOut(Schema):
     id: str
     expires_at: datetime
@@ -202,6 +209,7 @@ class PlanOut(Schema):
     diff: list[dict[str, Any]]
     churn: dict[str, Any]
     checks: list[CheckOut]
+    preflight: list[BranchOut] = Field(description="The same checks, grouped by what they are about.")
 
 
 class Diagnosis(Schema):

@@ -12,6 +12,7 @@ from clusters.models import Service, ServiceDeployment, Task
 from deployments.history import changes_by_deployment
 from deployments.models import Change
 from deployments.plans import Plan
+from deployments.preflight import tree_of
 
 Document = dict[str, Any]
 
@@ -146,4 +147,5 @@ def show_plan(service: Service, plan: Plan) -> Document:
         "diff": [asdict(group) for group in plan.diff if group.is_changed],
         "churn": plan.churn,
         "checks": [asdict(check) for check in plan.checks],
+        "preflight": [asdict(branch) for branch in tree_of(plan.checks)],
     }

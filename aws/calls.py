@@ -28,6 +28,8 @@ FAILURES = (BotoCoreError, ClientError, ResponseParserError, OSError, ValueError
 # A read is tried this often; the poll that needs it comes again by itself.
 ATTEMPTS = 3
 PASSING = (AwsThrottled, AwsUnreachable, AwsExpired)
+# Where IAM names a service otherwise than its client: errors name the action that a policy has to allow.
+IAM_NAMES = {"elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
 
 
 def pascal(operation: str) -> str:
@@ -60,7 +62,7 @@ def call(
     is_write: bool = False,
 ) -> dict[str, Any]:
     """Make one call; every failure comes out as an AwsError."""
-    action = f"{service}:{pascal(operation)}"
+    action = f"{IAM_NAMES.get(service, service)}:{pascal(operation)}"
     budget.current().take(scope.account_id, scope.region, action)
     try:
         client = sessions.client(identity, service, scope.region, is_write=is_write)

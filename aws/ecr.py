@@ -1,7 +1,8 @@
-"""Reads of ECR: which tags there are, and whether an image is there."""
+"""Reads of ECR: which tags there are, whether an image is there, for what it was built, and how long it is kept."""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,14 @@ PRIVATE = re.compile(
 )
 # ECR lists in no order of time, so the newest are only known when all were read; beyond this it is cut.
 MOST_IMAGES = 5000
+INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,6 +37,16 @@ class ImageTag:
     digest: str
     pushed_at: datetime | None
     size_bytes: int | None
+    # Findings of severity CRITICAL, None for an image that was not scanned.
+    critical: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """An operating system and an architecture, in the words of image indexes: linux and arm64."""
+
+    system: str
+    architecture: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +112,13 @@ def known(reference: str) -> Repository:
 
 
 def describe(scope: Scope, repository: Repository, **params: Any) -> dict[str, Any]:
-    """Call DescribeImages where the repository is, which may be another region or account than the service's."""
-    place = Scope(
-        scope.account_id, repository.region, scope.role_arn, scope.deploy_role_arn, scope.external_id
-    )
-    return read(
-        place,
-        "ecr",
-        "describe_images",
-        registryId=repository.account_id,
-        repositoryName=repository.name,
-        **params,
-    )
+    return call_there(scope, repository, "describe_images", **params)
+
+
+def call_there(scope: Scope, repository: Repository, operation: str, **params: Any) -> dict[str, Any]:
+    """Call ECR where the repository is, which may be another region or account than the service's."""
+    names = {"registryId": repository.account_id, "repositoryName": repository.name}
+    return read(scope.in_region(repository.region), "ecr", operation, **names, **params)
 
 
 def tags_of(image: dict[str, Any]) -> list[ImageTag]:
@@ -112,4 +126,43 @@ def tags_of(image: dict[str, Any]) -> list[ImageTag]:
 
 
 def image_tag(image: dict[str, Any], tag: str) -> ImageTag:
-    return ImageTag(tag, image["imageDigest"], image.get("imagePushedAt"), image.get("imageSizeInBytes"))
+    findings = image.get("imageScanFindingsSummary")
+    critical = int((findings.get("findingSeverityCounts") or {}).get("CRITICAL", 0)) if findings else None
+    return ImageTag(
+        tag, image["imageDigest"], image.get("imagePushedAt"), image.get("imageSizeInBytes"), critical
+    )
+
+
+def platforms_of(scope: Scope, reference: str, digest: str) -> list[Platform]:
+    """Return for what an image was built, empty where its manifest does not say. IAM: ecr:BatchGetImage.
+
+    Only an index names platforms. A single manifest leaves it to the image's configuration, which is a layer to be
+    downloaded from S3: that is not done, and not guessed.
+    """
+    repository = known(reference)
+    answer = call_there(
+        scope,
+        repository,
+        "batch_get_image",
+        imageIds=[{"imageDigest": digest}],
+        acceptedMediaTypes=[*INDEXES, *MANIFESTS],
+    )
+    images = answer.get("images") or []
+    manifest = json.loads(images[0].get("imageManifest") or "{}") if images else {}
+    found = [item.get("platform") or {} for item in manifest.get("manifests") or []]
+    return [
+        Platform(str(item.get("os", "")), str(item["architecture"]))
+        for item in found
+        # Attestations stand in an index as images of an unknown platform.
+        if item.get("architecture") not in {None, "", "unknown"}
+    ]
+
+
+def expiry_rules(scope: Scope, reference: str) -> list[dict[str, Any]]:
+    """Return the rules by which a repository forgets images, empty without a policy. IAM: ecr:GetLifecyclePolicy."""
+    try:
+        answer = call_there(scope, known(reference), "get_lifecycle_policy")
+    except AwsNotFound:
+        return []
+    rules: list[dict[str, Any]] = json.loads(answer.get("lifecyclePolicyText") or "{}").get("rules") or []
+    return rules

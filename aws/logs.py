@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+import botocore.session
 
 from aws.calls import read
 from aws.scope import Scope
@@ -78,3 +81,22 @@ def line_of(event: dict[str, Any]) -> LogLine:
         event.get("message", ""),
         event.get("eventId", ""),
     )
+
+
+def has_group(scope: Scope, group: str) -> bool:
+    """Whether a log group is there. IAM: logs:DescribeLogGroups."""
+    answer = read(scope, "logs", "describe_log_groups", logGroupNamePrefix=group)
+    return any(item.get("logGroupName") == group for item in answer.get("logGroups") or [])
+
+
+@cache
+def regions() -> frozenset[str]:
+    """Return the regions in which the SDK knows CloudWatch Logs."""
+    session = botocore.session.get_session()
+    partitions = session.get_available_partitions()
+    return frozenset(name for part in partitions for name in session.get_available_regions("logs", part))
+
+
+def is_region(name: str) -> bool:
+    """Whether the SDK knows CloudWatch Logs in a region."""
+    return name in regions()

@@ -120,7 +120,7 @@ def kind_of(code: str, status: int, *, is_mutation: bool) -> type[AwsError]:
         return AwsCredentials
     if code in CONFLICTS:
         return AwsConflict
-    if code.endswith(("NotFoundException", "NotFound", "NotActiveException")):
+    if code.endswith(("NotFoundException", "NotFound", "NotActiveException", "NoSuchEntity")):
         return AwsNotFound
     if status >= 500 or code == "ServerException":
         return AwsOutcomeUnknown if is_mutation else AwsUnreachable

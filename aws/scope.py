@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,10 @@ class Scope:
     role_arn: str = ""
     deploy_role_arn: str = ""
     external_id: str = ""
+
+    def in_region(self, region: str) -> Scope:
+        """Return the same account and roles in another region."""
+        return replace(self, region=region)
 
     def __str__(self) -> str:
         return f"{self.account_id} {self.region}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +67,17 @@ class MotoSurroundings:
         secret, suffix = backend.secrets[name], hashlib.sha256(name.encode()).hexdigest()[:6]
         secret.arn = f"arn:aws:secretsmanager:{region}:{account_id}:secret:{name}-{suffix}"
         return str(secret.arn)
+
+    def create_role(self, account_id: str, name: str, trusted: str = "ecs-tasks.amazonaws.com") -> None:
+        """Make a role that an AWS service may assume, if it is not there."""
+        from moto.iam.models import iam_backends
+
+        backend = iam_backends[account_id]["aws"]
+        if any(role.name == name for role in backend.roles.values()):
+            return
+        statement = {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        backend.create_role(name, policy, "/", None, "", [], None)
 
     def create_parameter(self, account_id: str, region: str, name: str, value: str) -> str:
         """Make an SSM parameter of type SecureString; return its ARN."""

@@ -54,6 +54,13 @@ def _fast_passwords(settings: object) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
 
 
+@pytest.fixture(autouse=True)
+def _no_answers_of_another_world() -> None:
+    from deployments.preflight.gathering import answers
+
+    answers.clear()
+
+
 @pytest.fixture
 def people(db: None) -> dict[str, User]:
     """alice may, bob approves, carol looks, dan audits, erin administers, mallory has nothing."""

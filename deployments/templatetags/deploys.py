@@ -17,6 +17,8 @@ from deployments.change_view import ATTEMPT_LOOKS
 from deployments.image_reference import parse
 from deployments.models import Attempt, Change, Kind
 from deployments.plans import OK, REFUSE, WARN
+from deployments.preflight.churn import TWO_SIDED
+from deployments.preflight.tree import RANK, Branch, part, tree_of
 from deployments.states import State
 
 register = template.Library()
@@ -26,12 +28,6 @@ CHECK_LOOKS = {
     WARN: ("degraded", "s-degraded", "Warning"),
     REFUSE: ("failed", "s-failed", "Refused"),
 }
-RANK = {REFUSE: 0, WARN: 1, OK: 2}
-
-
-def part(item: Any, name: str) -> Any:
-    """Return an attribute or a key: a plan is an object when it is made and JSON when it is kept."""
-    return item.get(name) if isinstance(item, Mapping) else getattr(item, name, None)
 
 
 @register.simple_tag
@@ -70,15 +66,9 @@ def changed_total(groups: Sequence[Any]) -> int:
 
 
 @register.filter
-def failing(checks: Iterable[Any] | None) -> list[Any]:
-    """Return the checks that a person must read, the worst first."""
-    found = [check for check in checks or [] if part(check, "level") != OK]
-    return sorted(found, key=lambda check: RANK.get(part(check, "level"), 0))
-
-
-@register.filter
-def passing(checks: Iterable[Any] | None) -> list[Any]:
-    return [check for check in checks or [] if part(check, "level") == OK]
+def check_tree(checks: Iterable[Any] | None) -> list[Branch]:
+    """Return checks as groups, each as bad as its worst check."""
+    return tree_of(checks)
 
 
 @register.simple_tag
@@ -173,7 +163,13 @@ def churn_words(churn: Mapping[str, Any] | None) -> str:
     if started is None and stopped is None:
         return ""
     words = f"Starts {tasks(started or 0)}, stops {tasks(stopped or 0)}"
-    words = f"{words}; at most {churn['peak']} run at once." if churn.get("peak") else f"{words}."
+    if peak := churn.get("peak"):
+        least = churn.get("lowest")
+        bounds = f"between {least} and {peak}" if least is not None else f"at most {peak}"
+        words = f"{words}; {bounds} run at once"
+    if churn.get("strategy") in TWO_SIDED and churn.get("extra"):
+        words = f"{words}, the old and the new side by side"
+    words = f"{words}. It could never move: see the checks." if churn.get("can_deadlock") else f"{words}."
     return f"{words} {churn['usual']}." if churn.get("usual") else words
 
 

@@ -16,10 +16,9 @@ from deployments.deploy_spec import clean_deploy_spec
 from deployments.fingerprint import Base, service_base
 from deployments.models import Attempt, Change
 from deployments.plans import Check, Outline, planned
-from deployments.preflight import churn_of, image_checks, rollout_checks
+from deployments.preflight import churn_of, rollout_checks
 from deployments.running import Next, Run
 from deployments.states import State
-from deployments.task_sizes import size_problem
 from deployments.verbs import rollout
 from deployments.verbs.base import Spec
 
@@ -69,13 +68,11 @@ class Deploy:
     def preflight(self, service: Service, spec: Spec) -> list[Check]:
         old = masked_definition(service, service.task_definition_arn)
         new = task_definitions.apply_spec(old, spec, task_definitions.masked_entry)
-        checks = rollout_checks(service)
+        checks = rollout_checks(service, new)
         if task_definitions.is_same(old, new):
             text = "The spec is what PRIMARY runs already. To start its tasks anew, restart the service."
             checks.append(Check("nothing-changes", "Nothing changes", "refuse", text))
-        if problem := size_problem(new):
-            checks.append(Check("task-size", "Task size", "refuse", problem))
-        return [*checks, *image_checks(service, spec)]
+        return checks
 
     def step(self, run: Run) -> Next:
         if run.change.state == State.ROLLING_BACK and "registered_arn" not in run.progress:

@@ -126,8 +126,11 @@ class Rollback:
             return [in_flight_check(service)]
         target = self.target(service, spec)
         images = returning.images_then(service, target)
+        arn = target.task_definition_arn
+        definition = masked_definition(service, arn) if arn else None
         return [
-            *rollout_checks(service),
+            # What ran then is compared with what is there now below, image by image.
+            *rollout_checks(service, definition, with_images=False),
             *returning.target_checks(service, target),
             *self.difference_checks(service, spec, target, images),
             *(returning.image_check(item, is_pinning=bool(spec.get("pin"))) for item in images),

@@ -17,6 +17,7 @@ from sandbox.scenarios.acme_catalog import ENVIRONMENTS, Cluster, Service
 from sandbox.scenarios.stage import Stage
 
 REVISIONS = 6
+EXECUTION_ROLE = "ecs-execution"
 HISTORY_DAYS = 14
 # How long after its push an image is rolled out.
 PUSH_TO_DEPLOY = timedelta(minutes=25)
@@ -91,6 +92,8 @@ class ServiceBuilder:
         self._push_images()
         surroundings, place = self.stage.surroundings, (self.cluster.account_id, self.cluster.region)
         surroundings.create_log_group(*place, self._log_group)
+        for role in (EXECUTION_ROLE, self.service.name):
+            surroundings.create_role(self.cluster.account_id, role)
         past = [(self.register(tag, age, at), at) for age, (tag, at) in self._deployed()]
         definition = self.register(*self._current())
         self._create(definition)
@@ -240,7 +243,7 @@ class ServiceBuilder:
             "requiresCompatibilities": ["FARGATE"],
             "cpu": str(service.cpu),
             "memory": str(service.memory),
-            "executionRoleArn": f"arn:aws:iam::{cluster.account_id}:role/ecs-execution",
+            "executionRoleArn": f"arn:aws:iam::{cluster.account_id}:role/{EXECUTION_ROLE}",
             "taskRoleArn": f"arn:aws:iam::{cluster.account_id}:role/{service.name}",
             "runtimePlatform": {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
             "containerDefinitions": [self._container(tag, age), *self._sidecars()],

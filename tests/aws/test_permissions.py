@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from aws.calls import IAM_NAMES, pascal
+
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = (ROOT / "docs" / "aws-permissions.md").read_text(encoding="utf-8")
 
@@ -17,6 +19,7 @@ SERVICES = {
     "s3.py": "s3",
     "cloudtrail.py": "cloudtrail",
 }
+SMALL = ("iam.py", "secrets.py", "elb.py", "scaling_reads.py", "alarms.py", "capacity.py")
 # IAM grants the listing of a bucket under another name than the call's.
 NAMED_OTHERWISE = {"s3:ListObjectsV2": "s3:ListBucket"}
 VERBS = "put|list|describe|get|batch_get|filter|register|update|stop|run|lookup"
@@ -30,6 +33,17 @@ def operations_called() -> set[str]:
         for operation in re.findall(rf'"((?:{VERBS})_[a-z0-9_]+)"', source):
             action = f"{service}:{''.join(word.capitalize() for word in operation.split('_'))}"
             called.add(NAMED_OTHERWISE.get(action, action))
+    return called | operations_read()
+
+
+def operations_read() -> set[str]:
+    """Return the actions of the small modules, whose reads name their service beside the operation."""
+    called: set[str] = set()
+    for file in SMALL:
+        source = (ROOT / "aws" / file).read_text(encoding="utf-8")
+        pairs = re.findall(r'read\(\s*scope,\s*"([\w-]+)",\s*"([a-z0-9_]+)"', source)
+        assert pairs, file
+        called |= {f"{IAM_NAMES.get(service, service)}:{pascal(operation)}" for service, operation in pairs}
     return called
 
 

@@ -51,6 +51,7 @@ class Rig:
         # What happens around a mutating call: None, or a function of (action, make_the_call).
         self.around: Callable[[str, Callable[[], Any]], Any] | None = None
         self.push("v1")
+        sandbox.surroundings.create_role(ACCOUNT_ID, "execution")
         self.call("CreateCluster", clusterName="prod")
         definition = self.define("v1")
         self.call(

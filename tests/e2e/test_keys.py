@@ -141,12 +141,12 @@ def test_live_update_keeps_an_open_details_and_a_half_typed_comment(sign_in: Ope
     requester.wait_for_url("**/changes/*/")
     page = sign_in("bob").page
     page.goto(requester.url)
-    page.locator("#plan-passed > summary").click()
+    page.locator("#checks-capacity-ok > summary").click()
     comment = page.locator("#change input[name=comment]").first
     comment.press_sequentially("Half of a sent")
     nudge(page, "change")
     expect(comment).to_be_focused()
     expect(comment).to_have_value("Half of a sent")
-    expect(page.locator("#plan-passed")).to_have_attribute("open", "")
+    expect(page.locator("#checks-capacity-ok")).to_have_attribute("open", "")
     page.keyboard.type("ence")
     expect(comment).to_have_value("Half of a sentence")

@@ -1,0 +1,50 @@
+"""Reads of IAM: roles and whom they trust."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from aws.calls import read
+from aws.scope import Scope
+
+ASSUMES = frozenset({"sts:AssumeRole", "sts:*", "*"})
+Document = dict[str, Any]
+
+
+def trust_policy(scope: Scope, role_name: str) -> Document:
+    """Return the trust policy of a role; raises AwsNotFound where there is no such role. IAM: iam:GetRole."""
+    role = read(scope, "iam", "get_role", RoleName=role_name)["Role"]
+    policy = role.get("AssumeRolePolicyDocument") or {}
+    found: Document = json.loads(unquote(policy)) if isinstance(policy, str) else policy
+    return found
+
+
+def trusts(policy: Mapping[str, Any], service: str) -> bool:
+    """Whether a trust policy lets an AWS service assume the role; conditions are not weighed."""
+    statements = [item for item in listed(policy.get("Statement")) if speaks_of(item, service)]
+    effects = {str(item.get("Effect")) for item in statements if not item.get("Condition")}
+    return "Deny" not in effects and any(item.get("Effect") == "Allow" for item in statements)
+
+
+def conditions(policy: Mapping[str, Any], service: str) -> list[str]:
+    """Return the condition keys under which a service may assume the role."""
+    found = [
+        item.get("Condition") or {} for item in listed(policy.get("Statement")) if speaks_of(item, service)
+    ]
+    return sorted({key for one in found for keys in one.values() for key in keys})
+
+
+def speaks_of(statement: Mapping[str, Any], service: str) -> bool:
+    principal = statement.get("Principal") or {}
+    services = listed(principal.get("Service")) if isinstance(principal, Mapping) else listed(principal)
+    return bool(ASSUMES & set(listed(statement.get("Action")))) and bool({service, "*"} & set(services))
+
+
+def listed(value: Any) -> list[Any]:
+    """Return what IAM writes as one or as a list, as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
