@@ -32,6 +32,7 @@ from ecsconsole.http import ConsoleRequest, render_page
 
 OWN_PAGE, ALL_PAGE = "access/tokens.html", "access/all_tokens.html"
 ENDED_SHOWN = 50
+WRONG_DAYS = f"A token lives 1 to {MOST_DAYS} days."
 SCOPES = [
     (ApiToken.Scope.READ, "Read: see services and logs"),
     (ApiToken.Scope.OPERATE, "Operate: also deploy, restart, scale, roll back"),
@@ -41,10 +42,15 @@ SCOPES = [
 class TokenForm(forms.Form):
     """What a token is for, what it may do, where, and how long."""
 
-    name = forms.CharField(max_length=LONGEST_NAME, help_text="What will use it, such as github-checkout")
+    name = forms.CharField(
+        max_length=LONGEST_NAME,
+        help_text="such as github-checkout",
+        error_messages={"required": "Name it after what will use it."},
+    )
     scope = forms.ChoiceField(choices=SCOPES)
     days = forms.IntegerField(
         label="Days it lives",
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), WRONG_DAYS),
         min_value=1,
         max_value=MOST_DAYS,
         initial=DEFAULT_DAYS,

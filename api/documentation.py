@@ -123,7 +123,7 @@ def answer_of(status: str, answer: Mapping[str, Any]) -> Answer:
 
 def parameter_of(item: Mapping[str, Any]) -> Field:
     schema = item["schema"]
-    return Field(item["name"], type_of(schema), item.get("description", ""), item["required"], item["in"])
+    return Field(item["name"], type_of(schema), text_of(schema, item), item["required"], item["in"])
 
 
 def shapes_of(source: Mapping[str, Any]) -> list[Shape]:
@@ -135,10 +135,17 @@ def shapes_of(source: Mapping[str, Any]) -> list[Shape]:
 def shape_of(name: str, schema: Schema) -> Shape:
     required = schema.get("required", [])
     members = [
-        Field(key, type_of(member), member.get("description", ""), key in required, refers=refers_to(member))
+        Field(key, type_of(member), text_of(member, member), key in required, refers=refers_to(member))
         for key, member in schema.get("properties", {}).items()
     ]
     return Shape(name, schema.get("description", ""), members)
+
+
+def text_of(schema: Schema, item: Mapping[str, Any]) -> str:
+    """Return what something is, and what it is where it is left out."""
+    default = schema.get("default")
+    words = [item.get("description", ""), f"Else `{default}`." if default not in ("", None) else ""]
+    return " ".join(filter(None, words))
 
 
 def type_of(schema: Schema) -> str:

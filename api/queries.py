@@ -44,7 +44,7 @@ def list_services(access: Access, filters: dict[str, Any], now: datetime) -> Que
     if filters.get("name"):
         found = found.filter(name=filters["name"])
     if filters.get("status"):
-        found = found.filter(status_now=filters["status"])
+        found = found.filter(Q(status_now=filters["status"]))
     return found
 
 

@@ -125,7 +125,7 @@ def create_change(
     key: str = functions.Header(
         "", alias="Idempotency-Key", description="A repeated request with it makes one change."
     ),
-) -> Answer:
+) -> Status[Answer]:
     """Ask for a change: 201 when it is new, 200 with the same one when the key comes again with the same body."""
     service = queries.service_to_change(request.access, body.service)
     change, is_new = ask(request, service, body, key)
@@ -146,7 +146,8 @@ def get_change(
         None, description="`version` that you have: a newer one is answered at once."
     ),
 ) -> Answer:
-    """Return one change; `api.waiting` has done the waiting before a thread of Django's is taken."""
+    """Return one change; with `wait` as soon as its state is another."""
+    # The waiting is over when Django has the request: see api.waiting.
     return show_change(request, queries.get_change(request.access, change_id))
 
 

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from api.documentation import document, groups_of, shapes_of
+from api.templatetags.api_text import with_code
 from tests.conftest import SignedIn
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +39,7 @@ def test_page_shows_every_operation_and_shape(as_: SignedIn) -> None:
     assert len(operations) == 11
     for item in operations:
         assert item.path in html
-        assert item.text.split("'")[0] in html
+        assert all(escape(part) in html for part in item.text.split("`"))
     for shape in shapes_of(document()):
         assert f'id="shape-{shape.name}"' in html
         assert all(f">{member.name}<" in html for member in shape.members)
@@ -50,3 +52,7 @@ def test_every_link_to_a_shape_leads_to_one() -> None:
         for item in group:
             referred |= {item.body, *(answer.refers for answer in item.answers)}
     assert referred - {""} <= set(shapes)
+
+
+def test_text_of_the_document_is_escaped() -> None:
+    assert with_code("a `<b>` <i>") == "a <code>&lt;b&gt;</code> &lt;i&gt;"
