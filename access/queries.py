@@ -42,10 +42,15 @@ class Access:
     def actor_name(self) -> str:
         return self.user.get_username() or "anonymous"
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether the token was taken back: what it asked for and has not begun is taken back with it."""
+        return self.token is not None and self.token.revoked_at is not None
+
     @cached_property
     def bindings(self) -> list[Binding]:
         """Return the bindings of the user and their groups; none for the anonymous and the disabled."""
-        if not isinstance(self.user, User) or not self.user.is_active:
+        if not isinstance(self.user, User) or not self.user.is_active or self.is_revoked:
             return []
         rows = RoleBinding.objects.filter(Q(user=self.user) | Q(group__user=self.user)).distinct()
         bindings = [row.as_binding() for row in rows]
@@ -66,6 +71,8 @@ class Access:
     def can(self, action: str, resource: Resource = ANYWHERE) -> Decision:
         """Decide without consequence, for buttons and filters."""
         now = timezone.now()
+        if self.token is not None and self.is_revoked:
+            return Decision(False, f"The token {self.token.prefix} was revoked.")
         if self.token is not None and action not in SCOPES.get(self.token.scope, ()):
             return Decision(False, f"A token of scope {self.token.scope} may not {phrase_of(action)}.")
         decision = decide(self.bindings, action, resource, now)

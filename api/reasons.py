@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from clusters.causes import cause_of
 from clusters.derive import failure_of
 from clusters.models import Task
 from clusters.strip import has_failed
+from deployments.approvals import still_missing
 from deployments.models import Change
 from deployments.states import State
 
@@ -21,14 +24,24 @@ STARTING = {
 TASKS_LOOKED_AT = 20
 
 
-def diagnosis_of(change: Change) -> Reason | None:
+def diagnosis_of(change: Change, *, is_brief: bool = False) -> Reason | None:
     """Return what a change waits for or why it ended as it did, None when its outcome says all.
 
-    Costs one query for a change that ended badly.
+    In brief it costs no query; else a change that ended badly has its failed tasks looked at, and one that waits for
+    approvals is told which.
     """
     state = change.state_choice
-    if state in ENDED_BADLY and (found := failed_task_reason(change)):
+    if not is_brief and state in ENDED_BADLY and (found := failed_task_reason(change)):
         return found
+    if (
+        not is_brief
+        and state == State.AWAITING_APPROVAL
+        and (missing := still_missing(change, timezone.now()))
+    ):
+        return {
+            "rule": "approval",
+            "text": f"Waits for {' and '.join(missing)}, given on the page of the change.",
+        }
     trouble = str(change.progress.get("trouble") or "")
     if change.is_active and trouble:
         return {"rule": "trouble", "text": trouble}

@@ -90,8 +90,8 @@ def show_deployment(found: ServiceDeployment, change: Change | None) -> Document
     }
 
 
-def show_change(request: HttpRequest, change: Change) -> Document:
-    """Return a change; costs one query where it ended badly."""
+def show_change(request: HttpRequest, change: Change, *, is_brief: bool = False) -> Document:
+    """Return a change; in brief without a query."""
     progress = change.progress
     return {
         "id": change.pk,
@@ -104,7 +104,7 @@ def show_change(request: HttpRequest, change: Change) -> Document:
         "is_final": not change.is_active,
         "version": change.version,
         "outcome": change.outcome,
-        "diagnosis": diagnosis_of(change),
+        "diagnosis": diagnosis_of(change, is_brief=is_brief),
         "service_deployment": progress.get("service_deployment_arn") or None,
         "rollout": show_rollout(progress.get("rollout") or {}),
         "needs_approval": change.needs_approval,

@@ -32,6 +32,7 @@ from api.schemas import (
 from api.showing import show_change, show_deployments, show_plan, show_service, show_task
 from deployments.actions import cancel_change, request_rollback_of
 from deployments.errors import ApprovalRefused
+from deployments.models import Change
 from ecsconsole.http import ConsoleRequest
 
 DESCRIPTION = (
@@ -110,7 +111,11 @@ def make_plan(request: ConsoleRequest, body: Wish) -> Answer:
 def list_changes(request: ConsoleRequest, filters: Query[ChangeFilters]) -> Answer:
     """List changes, the newest first."""
     rows = queries.list_changes(request.access, asked(request, filters))
-    return page_of(rows, NEWEST, filters, lambda found: [show_change(request, item) for item in found])
+
+    def show(found: list[Change]) -> list[Answer]:
+        return [show_change(request, item, is_brief=True) for item in found]
+
+    return page_of(rows, NEWEST, filters, show)
 
 
 @api.post(

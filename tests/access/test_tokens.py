@@ -214,3 +214,14 @@ def test_admin_sees_and_revokes_everybodys(as_: SignedIn, people: dict[str, User
     with pytest.raises(TokenRefused):
         authenticate(text, timezone.now())
     assert AuditEntry.objects.get(action="token.revoked").actor == "erin"
+
+
+def test_revoked_token_carries_nothing_any_more(people: dict[str, User]) -> None:
+    service = make_service()
+    token, _ = make(people["alice"])
+    revoke_token(token=token, actor=people["alice"])
+    access = access_for(people["alice"], token)
+    decision = access.can("service.deploy", service.access_resource)
+    assert (bool(decision), decision.reason) == (False, f"The token {token.prefix} was revoked.")
+    assert not access.visible(type(service).objects.all()).exists()
+    assert not access.holds("fleet.view")

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from access.models import ApiToken
@@ -229,3 +231,23 @@ def test_use_of_a_token_is_noted(machine: Machines) -> None:
     reader = machine("carol", "read")
     reader.get("/services")
     assert ApiToken.objects.get(pk=reader.token.pk).last_used_at is not None
+
+
+@pytest.mark.parametrize("path", ["/services", "/tasks", "/deployments", "/changes"])
+def test_list_costs_the_same_for_one_and_for_many(
+    machine: Machines, people: dict[str, User], path: str
+) -> None:
+    reader = machine("carol", "read")
+    costs = []
+    for name in "abcde":
+        service = make_service(name)
+        make_task(service)
+        make_service_deployment(service)
+        make_change(service, people["alice"])
+        make_change(service, people["bob"], state="rolled_back", progress={"deployment_id": "ecs-svc/1"})
+        with CaptureQueriesContext(connection) as found:
+            assert reader.get(path)[0] == 200
+        costs.append(len(found))
+    # The first request notes the use of the token.
+    assert len(set(costs[1:])) == 1
+    assert costs[1] <= 6

@@ -99,7 +99,16 @@ def test_pages_of_a_service_and_the_lists(sign_in: OpenAs, look: dict[str, objec
     service = f"{PROD}/checkout-api/"
     visit(found, *(f"{service}{tab}" if "?" in tab else f"{service}{tab}/" for tab in TABS if tab != "logs"))
     visit(found, *(f"{service}{verb}/" for verb in VERBS if verb != "deploy"))
-    visit(found, *LISTS, "/profile/", "/profile/tokens/", "/api/v1/docs", "/search/?q=checkout", "/?view=cluster", "/?q=nothing-is-called-so")
+    visit(
+        found,
+        *LISTS,
+        "/profile/",
+        "/profile/tokens/",
+        "/api/v1/docs",
+        "/search/?q=checkout",
+        "/?view=cluster",
+        "/?q=nothing-is-called-so",
+    )
 
 
 @pytest.mark.parametrize("look", LOOKS)
