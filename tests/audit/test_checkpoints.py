@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from audit import checkpoints, duties
+from audit.checks import check_signing_key
 from audit.keys import KeyUnavailable, SigningKey, current_key, make_key_file, verify_signature
 from audit.models import AuditEntry, Checkpoint, Duty, LedgerKey
 from audit.verification import verify_ledger
@@ -108,6 +109,14 @@ def test_a_key_is_readable_by_its_owner_alone_and_never_overwritten(tmp_path: Pa
         make_key_file(path)
     assert list(path.parent.iterdir()) == [path]
     assert key.public.hex() not in path.read_text()
+
+
+def test_a_key_that_others_can_read_is_warned_of(key: SigningKey, settings: Any) -> None:
+    assert check_signing_key(None) == []
+    Path(settings.LEDGER_KEY_FILE).chmod(0o640)
+    assert [warning.id for warning in check_signing_key(None)] == ["audit.W001"]
+    settings.LEDGER_KEY_FILE = "/nowhere/key.pem"
+    assert check_signing_key(None) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a key", b"-----BEGIN PRIVATE KEY-----\nAAAA\n"])

@@ -187,10 +187,30 @@ def test_changes_in_their_states(
 @pytest.mark.parametrize("look", ALL_LOOKS)
 def test_ledger(sign_in: OpenAs, look: dict[str, object]) -> None:
     found = sign_in("dan", **look)
+    page = found.page
     visit(found, "/audit/")
-    visit(found, address_of(found.page.locator("#audit-entries td a")), "/audit/?q=nothing-has-this")
-    found.page.goto("/audit/?verify=1")
-    assert "verified" in found.page.inner_text("main")
+    page.locator("#audit-entries a.name").first.click()
+    expect(page.locator("#audit-dock h2")).to_contain_text("Entry")
+    expect(page.locator("#audit-entries tr[aria-selected=true]")).to_have_count(1)
+    check(found)
+    opened = page.url
+    page.keyboard.press("Escape")
+    expect(page.locator("#audit-dock h2")).to_have_count(0)
+    page.get_by_role("button", name="Verify now").click()
+    expect(page.locator("#audit-seal .seal")).to_contain_text("Verified through entry", timeout=90_000)
+    visit(found, opened, "/audit/1/", "/audit/seal/", "/audit/?q=nothing-has-this")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_revealed_value(sign_in: OpenAs, look: dict[str, object]) -> None:
+    found = sign_in("bob", **look)
+    page = found.page
+    page.goto("/task-definitions/111122223333/us-east-1/checkout-api/6/")
+    page.get_by_role("button", name="Reveal LOG_LEVEL").click()
+    expect(page.locator("code.revealed")).to_have_text(re.compile("info|debug|warn", re.IGNORECASE))
+    check(found)
+    page.get_by_role("link", name="Hide").click()
+    expect(page.locator("code.revealed")).to_have_count(0)
 
 
 def test_what_is_not_there_or_not_allowed(sign_in: OpenAs) -> None:
