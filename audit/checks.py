@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core import checks
 
 
-@register(Tags.security, deploy=True)
-def check_signing_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+@checks.register(checks.Tags.security, deploy=True)
+def check_signing_key(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """Warn of a signing key that others on the machine can read; where there is none, the ledger page says so."""
     path = Path(settings.LEDGER_KEY_FILE)
     try:
@@ -21,7 +21,7 @@ def check_signing_key(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if not mode & (stat.S_IRWXG | stat.S_IRWXO):
         return []
     return [
-        Warning(
+        checks.Warning(
             f"The ledger's signing key {path} has mode {mode:03o}: others can read it and sign in its place.",
             hint=f"chmod 600 {path}",
             id="audit.W001",
