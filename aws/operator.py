@@ -45,6 +45,10 @@ class Operator:
         params = {"serviceDeploymentArn": arn, "stopType": stop_type}
         return self._call("stop_service_deployment", params)
 
+    def continue_service_deployment(self, **params: Any) -> Answer:
+        """Answer a PAUSE hook. IAM: ecs:ContinueServiceDeployment."""
+        return self._call("continue_service_deployment", params)
+
     def stop_task(self, cluster: str, task: str, reason: str) -> Answer:
         """Stop a task. IAM: ecs:StopTask."""
         return self._call("stop_task", {"cluster": cluster, "task": task, "reason": reason})

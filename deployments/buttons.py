@@ -10,6 +10,7 @@ from access.decisions import one_of, roles_with
 from access.resources import Resource
 from clusters.models import Environment, Service, ServiceDeployment, Task
 from deployments.models import Change, Kind
+from deployments.pauses import Pause
 from deployments.queueing import gives_way
 from deployments.states import State
 from deployments.verbs import verb_for
@@ -41,9 +42,13 @@ class Button:
 
 
 def buttons_of_service(
-    service: Service, access: Access, active: Change | None, in_flight: ServiceDeployment | None
+    service: Service,
+    access: Access,
+    active: Change | None,
+    in_flight: ServiceDeployment | None,
+    pause: Pause | None = None,
 ) -> list[Button]:
-    """Return roll back, restart, scale and deploy, in the order of the page."""
+    """Return roll back, restart, scale and deploy, in the order of the page; before them the answer to a pause."""
     stands = standing(service)
     busy = stands or busy_text(active)
     daemon = "A DAEMON service runs one task on each instance." if is_daemon(service) else ""
@@ -58,7 +63,11 @@ def buttons_of_service(
     no_way_back = "" if way_back or yields else busy
     label = "Stop and roll back" if in_flight else "Roll back"
     click = service.environment == Environment.DEVELOPMENT
+    answer = (
+        [button("service.deploy", "answer-pause", "Continue or roll back", "pause", stands)] if pause else []
+    )
     return [
+        *answer,
         button("service.rollback", "rollback", label, "back", no_way_back, key="r", href=way_back),
         button("service.restart", "restart", "Restart", "restart", busy, is_click=click),
         button("service.scale", "scale", "Scale", "scale", busy, daemon),

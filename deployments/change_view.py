@@ -25,6 +25,8 @@ WORK = {
     Kind.SCALE: "Scaling",
     Kind.ROLLBACK: "Rolling back",
     Kind.STOP_TASK: "Stopping",
+    Kind.RUN_TASK: "Running",
+    Kind.CONTINUE: "Answering",
 }
 ATTEMPT_LOOKS = {
     Attempt.Outcome.OPEN: ("i-clock", "deploying", "sent, no answer yet"),
@@ -147,11 +149,13 @@ def timeline_of(
     attempts: Iterable[Attempt],
     approvals: Iterable[Approval],
     events: Iterable[ServiceEvent],
+    answers: Iterable[Change] = (),
 ) -> list[Entry]:
     """Return everything that happened, newest first."""
     entries = [entry for item in attempts for entry in attempt_entries(item)]
     entries += [approval_entry(item) for item in approvals if item.comment]
     entries += [transition_entry(item) for item in transitions]
+    entries += [answer_entry(item) for item in answers]
     entries += [Entry(item.created_at, "i-list", "zero", "ECS event", quote=item.message) for item in events]
     # What one transaction wrote bears one time: calls come before the state that they led to.
     return sorted(entries, key=lambda entry: entry.at)[::-1]
@@ -161,6 +165,16 @@ def transition_entry(item: Transition) -> Entry:
     state = State(item.to_state)
     title = state.label if item.from_state else f"Requested: {state.label.lower()}"
     return Entry(item.at, state.glyph, state.css, title, who=item.actor, note=item.note)
+
+
+def answer_entry(item: Change) -> Entry:
+    """Return the line of a pause that somebody answered by a change of its own."""
+    state = item.state_choice
+    verb = "Rollback" if item.spec.get("action") == "ROLLBACK" else "Continue"
+    note = f"CR-{item.pk} {state.label.lower()}, at {item.spec.get('stage', '')}"
+    return Entry(
+        item.created_at, "i-pause", "deploying", f"{verb} asked for", item.requester.get_username(), note
+    )
 
 
 def attempt_entries(item: Attempt) -> list[Entry]:

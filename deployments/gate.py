@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.urls import reverse
+
+from clusters.models import Service
 from clusters.spans import spell
 from deployments.models import Change
+from deployments.pauses import CONTINUE, ROLLBACK, Pause
 from deployments.states import State
 from deployments.verbs import verb_for
 
@@ -27,6 +31,8 @@ class Choice:
     look: str = ""
     reason: str = ""
     asks: str = ""
+    # Set where the choice has a page of its own, with its plan and its confirmation.
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,13 @@ class Gate:
     choices: list[Choice] = field(default_factory=list)
     # Withdrawing stands apart, below the two that face each other.
     foot: Choice | None = None
+    # The pause that waits for a person, with the comparison of both sides.
+    pause: Pause | None = None
 
 
-def gate_of(change: Change, access: Access, approvers: list[str], now: datetime) -> Gate | None:
+def gate_of(
+    change: Change, access: Access, approvers: list[str], now: datetime, pause: Pause | None = None
+) -> Gate | None:
     """Return the gate of a change, None where nothing can be done."""
     state = change.state_choice
     if state == State.AWAITING_APPROVAL:
@@ -54,6 +64,8 @@ def gate_of(change: Change, access: Access, approvers: list[str], now: datetime)
         title = "Queued: a worker takes it next"
         text = waiting_for(change)
         return Gate("go", "i-clock", "deploying", title, text, foot=cancel_choice(change, access))
+    if pause is not None and state in (State.RUNNING, State.NEEDS_ATTENTION):
+        return pause_gate(change.service, access, pause, now)
     if state == State.RUNNING:
         return running_gate(change, access, now)
     if state == State.ROLLING_BACK:
@@ -76,6 +88,35 @@ def running_gate(change: Change, access: Access, now: datetime) -> Gate:
         until=left(change, now),
         choices=rollback_choices(change, access),
     )
+
+
+def pause_gate(service: Service, access: Access, pause: Pause, now: datetime) -> Gate:
+    """Return the gate of a deployment that a PAUSE hook holds, whoever began it."""
+    decision = access.can("service.deploy", service.access_resource)
+    reason = "" if decision else decision.reason
+    page = reverse("answer-pause", args=service.url_args)
+    go_on = Choice(
+        "continue-pause",
+        "Continue",
+        f"ECS goes on with the stage after {pause.stage}.",
+        "Continue",
+        "play",
+        "primary",
+        reason,
+        href=f"{page}?action={CONTINUE}",
+    )
+    back = Choice(
+        "rollback-pause",
+        "Roll back",
+        "All traffic returns to the outgoing revision. Its tasks still run.",
+        "Roll back",
+        "back",
+        "",
+        reason,
+        href=f"{page}?action={ROLLBACK}",
+    )
+    until = pause.expiry(now)
+    return Gate("go", "i-pause", "deploying", pause.title, "", pause.since, until, [go_on, back], pause=pause)
 
 
 def attention_gate(change: Change, access: Access) -> Gate:

@@ -36,7 +36,8 @@ class AwsGateway:
     """The gateway to AWS: reads by the role that reads, mutations by the role that deploys.
 
     Needs ecs:Describe* and ecs:List*; for mutations ecs:RegisterTaskDefinition, ecs:TagResource,
-    ecs:UpdateService, ecs:StopServiceDeployment, ecs:StopTask and iam:PassRole on the tasks' roles.
+    ecs:UpdateService, ecs:StopServiceDeployment, ecs:ContinueServiceDeployment, ecs:StopTask and iam:PassRole on the
+    tasks' roles.
     """
 
     def __init__(self, service: Service, change: Change) -> None:
@@ -102,6 +103,7 @@ class AwsGateway:
             "ecs:StopServiceDeployment": lambda serviceDeploymentArn, stopType: (
                 operator.stop_service_deployment(serviceDeploymentArn, stop_type=stopType)
             ),
+            "ecs:ContinueServiceDeployment": operator.continue_service_deployment,
             "ecs:StopTask": operator.stop_task,
         }
         answer = calls[action](**params)

@@ -20,6 +20,7 @@ from clusters.models import Service, ServiceDeployment, Task
 from clusters.service_view import primary_of
 from deployments.models import Change, Kind
 from deployments.models.changes import BESIDE
+from deployments.pauses import STAGED, Pause, paused
 from deployments.returning import identities_of, running_deployment
 from deployments.states import ACTIVE, State
 
@@ -93,6 +94,13 @@ def rollout_in_flight(service: Service) -> ServiceDeployment | None:
     current = service.facts.get("currentServiceDeployment", "")
     in_flight = Q(arn=current) if current else Q(status__in=IN_FLIGHT)
     return service.service_deployments.filter(in_flight).order_by("-created_at").first()
+
+
+def paused_deployments(access: Access) -> list[tuple[ServiceDeployment, Pause]]:
+    """Return the deployments that a hook holds where this person may answer, the next to expire first."""
+    held = ServiceDeployment.objects.filter(status="IN_PROGRESS", strategy__in=STAGED)
+    mine = access.visible(held.select_related("service__cluster__account"), action="service.deploy")
+    return paused(mine.order_by("-created_at"))
 
 
 def rollback_candidates(service: Service) -> list[ServiceDeployment]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from clusters.service_view import deployments_of, primary_of
+from deployments.pauses import pause_in
 
 Facts = Mapping[str, Any]
 
@@ -47,9 +48,17 @@ def events_since(service: Facts, since: datetime | None) -> Iterable[str]:
 
 
 def paused(scene: Scene) -> str:
-    hooks = scene.entry.get("lifecycleHookDetails") or []
-    waiting = any(hook.get("status") == "AWAITING_ACTION" for hook in hooks)
-    return "A lifecycle hook has paused the deployment until someone continues it." if waiting else ""
+    pause = pause_in(scene.entry)
+    if pause is None:
+        return ""
+    does = "continue" if pause.timeout_action == "CONTINUE" else "roll back"
+    until = (
+        f" Without an answer ECS will {does} at {pause.expires_at:%d %b %H:%M} UTC."
+        if pause.expires_at
+        else ""
+    )
+    where = f" ({pause.incoming.percent} of traffic on the new revision)" if pause.incoming.percent else ""
+    return f"A PAUSE hook holds the deployment at {pause.stage}{where} until someone continues it.{until}"
 
 
 def deadlock(scene: Scene) -> str:

@@ -35,6 +35,9 @@ def lines_of(change: Change) -> list[Line]:
         return [Line("Desired count", before_count(change), str(change.spec.get("desired_count", "")))]
     if change.kind == Kind.RESTART:
         return [Line("Everything", after="the same task definition, new tasks")]
+    if change.kind == Kind.CONTINUE:
+        action = "roll back" if change.spec.get("action") == "ROLLBACK" else "continue"
+        return [Line("Paused at", str(change.spec.get("stage", "")), action)]
     if change.kind == Kind.STOP_TASK:
         return [Line("Task", after=str(change.spec.get("task_id", "")), is_mono=True)]
     lines = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from sandbox.around.blue_green import resolved_balancers
 from sandbox.counts import count_tasks, revision_count
 from sandbox.placement import definition_of, launch_type, needs, on_fargate
 from sandbox.state import (
@@ -246,6 +247,7 @@ def service_revision(owner: Service, item: ServiceRevision) -> Document:
         }
         for definition in item.task_definition.containers
     ]
+    balancers = resolved_balancers(owner, item.arn)
     return {
         "serviceRevisionArn": item.arn,
         "serviceArn": owner.arn,
@@ -253,6 +255,7 @@ def service_revision(owner: Service, item: ServiceRevision) -> Document:
         "taskDefinition": item.task_definition.arn,
         **item.config,
         "containerImages": images,
+        "resolvedConfiguration": {"loadBalancers": balancers} if balancers else None,
         "guardDutyEnabled": False,
         "createdAt": item.created_at,
     }

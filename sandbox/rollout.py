@@ -249,7 +249,7 @@ def roll_back(
     entry.started_at = entry.started_at or world.now
     entry.rollback = {"reason": reason, "startedAt": world.now, "serviceRevisionArn": revision.arn}
     if entry.stage:
-        stages.set_weights(entry, 0.0)
+        stages.set_weights(world, entry, 0.0)
         entry.stage = "CLEAN_UP"
     target = next((item for item in service.deployments if item.revision is revision), None)
     for item in service.deployments:

@@ -206,7 +206,7 @@ def _shift(
     world: World, service: Service, entry: ServiceDeployment, remaining: list[tuple[float, float]]
 ) -> None:
     (share, bake), *rest = remaining
-    set_weights(entry, share)
+    set_weights(world, entry, share)
     entry.updated_at = world.now
     wait = world.rng.uniform(*SHIFT) + bake
     if rest:
@@ -215,8 +215,9 @@ def _shift(
         _later(world, entry, wait, lambda: leave(world, service, entry))
 
 
-def set_weights(entry: ServiceDeployment, share: float) -> None:
+def set_weights(world: World, entry: ServiceDeployment, share: float) -> None:
     """Put a share of production traffic on the new revision and the rest on the old one."""
+    entry.shifts.append((world.now, share))
     entry.target.production_weight = share
     if entry.sources:
         entry.sources[0].production_weight = 100.0 - share

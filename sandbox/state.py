@@ -102,6 +102,8 @@ class ServiceDeployment:
     position: int = 0
     stage: str = ""
     hooks: list[Hook] = field(default_factory=list)
+    # Since when which share of production traffic, in percent, has been on the target.
+    shifts: list[tuple[datetime, float]] = field(default_factory=list)
 
     @property
     def in_flight(self) -> bool:

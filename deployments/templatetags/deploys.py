@@ -7,6 +7,7 @@ from typing import Any
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -16,6 +17,7 @@ from deployments.buttons import Button
 from deployments.change_view import ATTEMPT_LOOKS
 from deployments.image_reference import parse
 from deployments.models import Attempt, Change, Kind
+from deployments.pauses import Pause
 from deployments.plans import OK, REFUSE, WARN
 from deployments.preflight.churn import TWO_SIDED
 from deployments.preflight.tree import RANK, Branch, part, tree_of
@@ -155,6 +157,12 @@ def reasons(buttons: Iterable[Button]) -> list[str]:
     return said
 
 
+@register.simple_tag
+def pause_expiry(pause: Pause) -> str:
+    """Say what ECS does by itself with a pause that nobody answers, and when."""
+    return pause.expiry(timezone.now())
+
+
 @register.filter
 def churn_words(churn: Mapping[str, Any] | None) -> str:
     """Say what a change costs in tasks."""
@@ -201,7 +209,12 @@ def definition_page(deployment: ServiceDeployment) -> str:
 @register.simple_tag
 def again_page(change: Change) -> str:
     """Return where the same can be asked for again, filled in."""
-    address = {Kind.SCALE: "scale", Kind.RESTART: "restart", Kind.ROLLBACK: "rollback"}
+    address = {
+        Kind.SCALE: "scale",
+        Kind.RESTART: "restart",
+        Kind.ROLLBACK: "rollback",
+        Kind.CONTINUE: "answer-pause",
+    }
     view = address.get(Kind(change.kind), "deploy")
     page = service_page(view, change.service)
     if view == "scale":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deployments.errors import InvalidSpec
 from deployments.models import Kind
 from deployments.verbs.base import Verb
+from deployments.verbs.continuing import Continue
 from deployments.verbs.deploy import Deploy
 from deployments.verbs.restart import Restart
 from deployments.verbs.rollback import Rollback
@@ -17,6 +18,7 @@ VERBS: dict[str, Verb] = {
     Kind.SCALE: Scale(),
     Kind.ROLLBACK: Rollback(),
     Kind.STOP_TASK: StopTask(),
+    Kind.CONTINUE: Continue(),
 }
 
 

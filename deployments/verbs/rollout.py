@@ -10,13 +10,15 @@ from aws.errors import AwsConflict
 from clusters.service_view import deployments_of, primary_of
 from deployments import attempts, observe, running_images
 from deployments.attempts import Call
-from deployments.models import Attempt
+from deployments.models import Attempt, Change
 from deployments.running import RARELY, Next, Run
 from deployments.states import State
 
 Document = dict[str, Any]
 UPDATE, STOP, WATCH = "update", "stop", "watch"
 DEADLINE = timedelta(minutes=30)
+# Reasons that are no trouble: their time does not count against the deadline.
+WAITS = frozenset({"paused_hook", "bake_time"})
 # How often running images are looked at before differing ones are a person's matter.
 IMAGE_LOOKS = 4
 # How far ECS's clock may be behind ours when we ask whether a deployment is younger than our intent.
@@ -92,8 +94,18 @@ def watch(run: Run) -> Next:
     if verdict is not None and verdict.to == State.SUCCEEDED:
         verdict = confirm_images(run, verdict, standing)
     if verdict is None or verdict.to == run.change.state:
+        give_time(run, standing)
         return Next(step=WATCH, progress={"rollout": standing}, wake_in=pace(run))
     return Next(verdict.to, verdict.note, step=WATCH, progress={"rollout": standing})
+
+
+def give_time(run: Run, standing: Document) -> None:
+    """Move the deadline while ECS waits as it was told to: for a person at a hook, or for the bake time to pass."""
+    if standing["waiting_for"]["id"] not in WAITS or run.change.state != State.RUNNING:
+        return
+    run.change.deadline_at = run.now + DEADLINE
+    rows = Change.objects.filter(pk=run.change.pk, lease_fence=run.lease.fence)
+    rows.update(deadline_at=run.change.deadline_at)
 
 
 def confirm_images(run: Run, verdict: Next, standing: Document) -> Next | None:

@@ -17,7 +17,10 @@ from clusters.queries import get_service, get_task
 from deployments.actions import request_change
 from deployments.buttons import buttons_of_service, buttons_of_task
 from deployments.errors import ChangeRefused, ConfirmationMissing, InvalidSpec
+from deployments.freezes import is_way_back
 from deployments.models import Kind
+from deployments.models.changes import BESIDE
+from deployments.pauses import pause_of
 from deployments.plans import Plan, make_plan
 from deployments.queries import (
     Approvers,
@@ -35,6 +38,11 @@ from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
 
 PAGE = "deployments/act.html"
 PARTS = frozenset({"act-ready"})
+# What is left to do while there is nothing to plan.
+MISSING = {
+    Kind.ROLLBACK: "choose what to go back to",
+    Kind.CONTINUE: "wait for a deployment to pause",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ def fields_of(request: ConsoleRequest) -> Mapping[str, str]:
 def act(request: ConsoleRequest, what: Act) -> HttpResponse:
     """Show the plan of an act, or ask for it; whatever stands in the way comes back on the same page."""
     # A rollback is the safe way out: nothing but the session's own limits stands before it.
-    if what.kind != Kind.ROLLBACK and not wants_fragment(request):
+    if not is_way_back(what.kind, what.spec or {}) and not wants_fragment(request):
         require_recent_sign_in(request, what.service)
     if request.method == "GET" or what.spec is None:
         return show(request, what, status=200 if request.method == "GET" else 422)
@@ -179,7 +187,7 @@ def show(
     plan, why = plan_of(request, what)
     service, data = what.service, request.POST
     reason, confirm = data.get("reason", "").strip(), data.get("confirm", "").strip()
-    active = active_change_of(service) if what.kind != Kind.STOP_TASK else None
+    active = active_change_of(service) if what.kind not in BESIDE else None
     context = {
         **what.extra,
         "act": what,
@@ -206,7 +214,7 @@ def left_to_act(what: Act, plan: Plan | None, reason: str, confirm: str) -> str:
     """Say what is left before the button can work."""
     left = []
     if what.spec is None:
-        left.append("choose what to go back to" if what.kind == Kind.ROLLBACK else "change the count")
+        left.append(MISSING.get(what.kind, "change the count"))
     elif plan is None:
         left.append("resolve what stops the plan")
     elif plan.refused:
@@ -229,7 +237,7 @@ def service_actions(
         "service": service,
         "cluster": service.cluster,
         "active": active,
-        "buttons": buttons_of_service(service, request.access, active, in_flight),
+        "buttons": buttons_of_service(service, request.access, active, in_flight, pause_of(service)),
     }
     return render_page(request, "deployments/actions.html", context, partial="buttons")
 

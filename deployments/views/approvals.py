@@ -18,7 +18,14 @@ from clusters.strip import Strip, strip_of
 from deployments.actions import approve_change, reject_change
 from deployments.gate import why_not_approve
 from deployments.models import Change
-from deployments.queries import Approvers, changes_with_places, get_change, rail_counts, waiting_for
+from deployments.queries import (
+    Approvers,
+    changes_with_places,
+    get_change,
+    paused_deployments,
+    rail_counts,
+    waiting_for,
+)
 from deployments.risk import Cue, cues_of
 from deployments.states import State
 from deployments.summary import Line, lines_of
@@ -60,6 +67,7 @@ def approvals(request: ConsoleRequest) -> HttpResponse:
         "items": [] if show == DECIDED else items_of(request, found, now),
         "decided": found if show == DECIDED else [],
         "next_deadline": min((c.deadline_at for c in found if c.deadline_at), default=None),
+        "paused": paused_deployments(request.access) if show == WAITING else [],
         "can_approve": request.access.holds("change.approve"),
     }
     return render_page(request, "deployments/approvals.html", context, partial="approvals")

@@ -23,6 +23,8 @@ from deployments.estimates import pace_of
 from deployments.filters import ChangeFilter
 from deployments.gate import gate_of
 from deployments.models import Change, Kind
+from deployments.models.changes import BESIDE
+from deployments.pauses import Pause, pause_in
 from deployments.queries import Approvers, changes_with_places, get_change
 from deployments.risk import cues_of
 from deployments.states import State
@@ -60,6 +62,7 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
     attempts = list(change.attempts.all())
     approvals = list(change.approvals.select_related("approver"))
     approvers = Approvers(now).at(service.access_resource, without=change.requester_id)
+    deployment = deployment_of(change)
     newest = list(service.service_deployments.order_by("-created_at")[:50]) if change.needs_approval else []
     return {
         "change": change,
@@ -69,16 +72,16 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
         "is_past": True,
         "steps": steps_of(change, transitions, approvals),
         "endings": ENDINGS_LEFT.get(change.state_choice, ""),
-        "gate": gate_of(change, access, approvers, now),
+        "gate": gate_of(change, access, approvers, now, pause_of_change(change, deployment)),
         "strip": strip_of(service, current_tasks(service)) if change.dispatched_at else None,
         "rollout": change.progress.get("rollout") or {},
         "primary": own_deployment(change),
         "pace": pace_of(change, now),
-        "deployment": deployment_of(change),
+        "deployment": deployment,
         "cues": cues_of(change, newest) if change.state == State.AWAITING_APPROVAL else [],
         "attempts": attempts,
         "approvals": approvals,
-        "timeline": timeline_of(transitions, attempts, approvals, events_during(change)),
+        "timeline": timeline_of(transitions, attempts, approvals, events_during(change), answers_to(change)),
         "entries": entries_about(f"CR-{change.pk}").defer("canonical").order_by("-seq")[:30],
         "can_audit": bool(access.can("audit.view")),
         "can_read_logs": bool(access.can("logs.view", service.access_resource)),
@@ -96,6 +99,21 @@ def deployment_of(change: Change) -> ServiceDeployment | None:
     """Return what ECS says of this change's rollout, as last read."""
     arn = change.progress.get("service_deployment_arn")
     return ServiceDeployment.objects.filter(arn=arn).first() if arn else None
+
+
+def pause_of_change(change: Change, deployment: ServiceDeployment | None) -> Pause | None:
+    """Return the pause at which a change's rollout waits for a person, None when it does not."""
+    is_rollout = change.kind not in BESIDE and change.is_active
+    return pause_in(deployment.facts) if is_rollout and deployment is not None else None
+
+
+def answers_to(change: Change) -> list[Change]:
+    """Return the changes by which people answered the pauses of this one's rollout."""
+    arn = change.progress.get("service_deployment_arn")
+    if not arn:
+        return []
+    answers = Change.objects.filter(service=change.service_id, kind=Kind.CONTINUE)
+    return list(answers.filter(spec__service_deployment_arn=arn).select_related("requester"))
 
 
 def events_during(change: Change) -> list[ServiceEvent]:

@@ -30,6 +30,30 @@ def turn_of(service: Service, task: Task) -> int:
     return turns(service).get(task.deployment.revision.arn, 0) if task.deployment else 0
 
 
+def resolved_balancers(service: Service, revision_arn: str) -> list[Document]:
+    """Return the target group with the production traffic of a revision, for each load balancer that has two."""
+    turn = turns(service).get(revision_arn, 0)
+    return [
+        {
+            "targetGroupArn": alternate_of(item) if turn else item["targetGroupArn"],
+            "productionListenerRule": item["advancedConfiguration"].get("productionListenerRule"),
+        }
+        for item in service.target_groups
+        if alternate_of(item)
+    ]
+
+
+def share_of_traffic(service: Service, turn: int, minute: int) -> float:
+    """Return which part of the production traffic one of two target groups had in a minute."""
+    entry = service.current
+    if entry is None or not entry.in_flight or not entry.shifts:
+        return 1.0 if turn == serving_turn(service) else 0.0
+    end = (minute + 1) * 60
+    shares = [share for at, share in entry.shifts if at.timestamp() < end]
+    incoming = shares[-1] / 100 if shares else 0.0
+    return incoming if turns(service).get(entry.target.arn) == turn else 1.0 - incoming
+
+
 def serving_turn(service: Service) -> int:
     """Return the number of the target group that has the production traffic."""
     return turns(service).get(service.last_good.arn, 0) if service.last_good else 0

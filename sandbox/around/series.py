@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox.around import presence
-from sandbox.around.blue_green import serving_turn
+from sandbox.around.blue_green import serving_turn, share_of_traffic
 from sandbox.around.load import Load, chance, usual_size, wander
 from sandbox.around.presence import Level, Minutes
 from sandbox.around.samples import Sample
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Series = dict[int, Sample]
 ECS, ALB, INSIGHTS = "AWS/ECS", "AWS/ApplicationELB", "ECS/ContainerInsights"
+# What a load balancer counts by request, so that two groups share it as they share the traffic.
+TRAFFIC = frozenset({"RequestCount", "TargetResponseTime", "HTTPCode_Target_5XX_Count"})
 # Of requests that a healthy service answers wrongly, and that a bad release does.
 USUAL_ERRORS = 0.0004
 RELEASE_ERRORS = 0.035
@@ -61,8 +63,10 @@ def compute(sources: Sources, region: Region, metric: Metric, first: int, last: 
     if maker is None or last < first:
         return {}
     result: Series = {}
-    for service in _services(region, metric):
+    for service, turn in _services(region, metric):
         for minute, sample in maker(sources, service, first, last):
+            if turn is not None and not _keep_share(service, turn, metric.name, minute, sample):
+                continue
             if minute in result:
                 result[minute].add(sample)
             else:
@@ -70,19 +74,31 @@ def compute(sources: Sources, region: Region, metric: Metric, first: int, last: 
     return result
 
 
-def _services(region: Region, metric: Metric) -> list[Service]:
-    """Find the services behind a metric's dimensions; CloudWatch knows a metric by exactly its dimensions."""
+def _services(region: Region, metric: Metric) -> list[tuple[Service, int | None]]:
+    """Find the services behind a metric's dimensions, each with the number of its target group where it has two.
+
+    CloudWatch knows a metric by exactly its dimensions.
+    """
     dimensions = dict(metric.dimensions)
     if metric.namespace == ALB:
         found = [item for item in attachments(region) if dimensions in balanced(item.arn, item.service)]
-        return [item.service for item in found if item.turn in (None, serving_turn(item.service))]
+        return [(item.service, item.turn) for item in found]
     if set(dimensions) != {"ClusterName", "ServiceName"}:
         return []
     cluster = region.clusters.get(dimensions["ClusterName"])
     service = cluster.services.get(dimensions["ServiceName"]) if cluster else None
     if cluster is None or service is None:
         return []
-    return [service] if metric.namespace == ECS or insights(service) else []
+    return [(service, None)] if metric.namespace == ECS or insights(service) else []
+
+
+def _keep_share(service: Service, turn: int, name: str, minute: int, sample: Sample) -> bool:
+    """Leave of a sample what one of two target groups had of the traffic; False where it had none."""
+    if name not in TRAFFIC:
+        return turn == serving_turn(service)
+    share = share_of_traffic(service, turn, minute)
+    sample.count, sample.sum = sample.count * share, sample.sum * share
+    return share > 0
 
 
 def insights(service: Service) -> bool:

@@ -198,7 +198,21 @@ def load_balancers_of(target_group: str, service: Service) -> list[str]:
 
     region = service.cluster.region
     group = elbv2_backends[region.account_id][region.name].target_groups.get(target_group)
-    return list(group.load_balancer_arns) if group else [load_balancer_arn(service)]
+    if group:
+        return list(group.load_balancer_arns)
+    named = [balancer_of_rule(item) for item in service.target_groups if target_group in groups_of(item)]
+    return [arn for arn in named if arn] or [load_balancer_arn(service)]
+
+
+def groups_of(balancer: Document) -> tuple[str, str]:
+    return balancer["targetGroupArn"], alternate_of(balancer)
+
+
+def balancer_of_rule(balancer: Document) -> str:
+    """Return the load balancer that a production listener rule belongs to, empty where none is named."""
+    rule = (balancer.get("advancedConfiguration") or {}).get("productionListenerRule") or ""
+    head, found, rest = rule.partition(":listener-rule/")
+    return f"{head}:loadbalancer/{'/'.join(rest.split('/')[:3])}" if found else ""
 
 
 def _balancer_name(service: Service) -> str:

@@ -186,6 +186,7 @@ class Rig:
                     "target_revision_arn": target,
                     "images": images,
                     "lifecycle_stage": item.get("lifecycleStage", ""),
+                    "strategy": (item.get("deploymentConfiguration") or {}).get("strategy", ""),
                     "facts": plain(item),
                     "created_at": item["createdAt"],
                 },
