@@ -89,18 +89,32 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
     origin = django_filters.ChoiceFilter(
         choices=ORIGINS, method="by_origin", empty_label="Any origin", label="Origin"
     )
+    who = django_filters.CharFilter(method="by_person", label="Person or principal")
     since = django_filters.DateFilter(field_name="created_at", lookup_expr="date__gte", label="From")
     until = django_filters.DateFilter(field_name="created_at", lookup_expr="date__lte", label="To")
 
     class Meta:
         model = ServiceDeployment
-        fields = ["q", "environment", "account", "cluster", "status", "origin", "since", "until"]
+        fields = ["q", "environment", "account", "cluster", "status", "origin", "who", "since", "until"]
 
     def by_origin(
         self, queryset: QuerySet[ServiceDeployment], name: str, value: str
     ) -> QuerySet[ServiceDeployment]:
         known = Exists(changes_of_deployment(OuterRef("arn"), OuterRef("service_id")))
         return queryset.filter(known if value == INSIDE else ~known)
+
+    def by_person(
+        self, queryset: QuerySet[ServiceDeployment], name: str, value: str
+    ) -> QuerySet[ServiceDeployment]:
+        """Search who began it: the requester of its change, or what CloudTrail tells of the caller."""
+        text = value.strip()
+        asked = changes_of_deployment(OuterRef("arn"), OuterRef("service_id"))
+        return queryset.filter(
+            Q(created_by__icontains=text)
+            | Q(identity__principal_arn__icontains=text)
+            | Q(identity__source_identity__icontains=text)
+            | Exists(asked.filter(requester__username__icontains=text))
+        )
 
 
 def changes_of_deployment(arn: Any, service_id: Any) -> QuerySet[Change]:

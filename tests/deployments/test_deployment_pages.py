@@ -109,6 +109,20 @@ def test_it_offers_the_way_back_to_itself_to_those_who_may(as_: SignedIn) -> Non
     assert address not in shown(as_("carol"), old)
 
 
+def test_a_change_and_its_deployment_link_to_each_other(people: dict[str, Any], as_: SignedIn) -> None:
+    found = make_service_deployment(make_service())
+    change = make_change(
+        found.service,
+        people["alice"],
+        "succeeded",
+        dispatched_at=timezone.now(),
+        progress={"service_deployment_arn": found.arn},
+    )
+    page = as_("carol").get(change.get_absolute_url()).content.decode()
+    assert f'href="{reverse("service-deployment", args=[found.pk])}"' in page
+    assert change.get_absolute_url() in shown(as_("carol"), found)
+
+
 def test_who_began_it_outside_the_console_is_shown_as_cloudtrail_tells(as_: SignedIn) -> None:
     found = make_service_deployment(make_service(), created_by="ci/run-7")
     DeploymentIdentity.objects.create(
@@ -258,6 +272,31 @@ def test_the_export_names_who_began_it(as_: SignedIn) -> None:
     assert (row["principal_arn"], row["cloudtrail_event_id"]) == ("arn:aws:iam::1:user/x", "e-1")
     assert row["user_agent"] == "'=cmd()"
     assert (row["failed_tasks"], row["strategy"]) == ("2", "CANARY")
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [
+        ("ALI", {"ours"}),
+        ("run-7", {"theirs"}),
+        ("pipeline", {"theirs"}),
+        ("assumed-role", {"theirs"}),
+        ("nobody", set()),
+    ],
+)
+def test_history_is_searched_by_who_began_it(
+    who: str, expected: set[str], people: dict[str, Any], as_: SignedIn
+) -> None:
+    ours, theirs = (make_service_deployment(make_service(name)) for name in ("ours", "theirs"))
+    make_change(ours.service, people["alice"], "succeeded", progress={"service_deployment_arn": ours.arn})
+    DeploymentIdentity.objects.create(
+        deployment=theirs,
+        state="found",
+        principal_arn="arn:aws:sts::1:assumed-role/ci/run-7",
+        source_identity="pipeline-7",
+    )
+    html = as_("carol").get(reverse("deployment-history"), {"who": who}).content.decode()
+    assert {name for name in ("ours", "theirs") if f">{name}</a>" in html} == expected
 
 
 @pytest.mark.parametrize("count", [3, 30])
