@@ -36,6 +36,21 @@ def bind(user: User, role: str, **place: Any) -> RoleBinding:
     return RoleBinding.objects.create(user=user, role=role, **place)
 
 
+def make_people() -> dict[str, User]:
+    """Make the small world: alice may, bob approves, carol looks, dan audits, erin administers, mallory has nothing."""
+    roles = {
+        "alice": "operator",
+        "bob": "release_manager",
+        "carol": "viewer",
+        "dan": "auditor",
+        "erin": "admin",
+    }
+    people = {name: make_person(name) for name in [*roles, "mallory"]}
+    for name, role in roles.items():
+        bind(people[name], role)
+    return people
+
+
 def make_account(environment: str = "production", **fields: Any) -> Account:
     account_id = fields.pop("account_id", ACCOUNT_IDS[environment])
     account, _ = Account.objects.get_or_create(

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
 
-from tests.builders import bind, make_person
+from tests.builders import make_people
 
 pytest_plugins = ["tests.sandbox_fixtures"]
 
@@ -64,17 +64,7 @@ def _no_answers_of_another_world() -> None:
 @pytest.fixture
 def people(db: None) -> dict[str, User]:
     """alice may, bob approves, carol looks, dan audits, erin administers, mallory has nothing."""
-    roles = {
-        "alice": "operator",
-        "bob": "release_manager",
-        "carol": "viewer",
-        "dan": "auditor",
-        "erin": "admin",
-    }
-    people = {name: make_person(name) for name in [*roles, "mallory"]}
-    for name, role in roles.items():
-        bind(people[name], role)
-    return people
+    return make_people()
 
 
 class SignedIn:
