@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
@@ -105,6 +105,32 @@ class Engine(RuleBasedStateMachine):
         override = past(*freezes, *policies, kind=data.draw(st.sampled_from(["override", "break_glass"])))
         terms = Terms(if_busy=busy, scheduled_at=at, override=override if glass else None)
         self.attempt(lambda: self.rig.ask(kind, spec, by=person, terms=terms))
+
+    @rule(tag=st.sampled_from(TAGS))
+    def ask_and_agree(self, tag: str) -> None:
+        """Ask for a deploy and agree to it, with nothing done yet: what happens next must not slip past."""
+
+        def both() -> None:
+            change = self.rig.ask("deploy", image_spec(tag))
+            for person in ("bob", "frank"):
+                if change.state == State.AWAITING_APPROVAL:
+                    self.rig.approve(change, by=person)
+
+        self.attempt(both)
+
+    @rule()
+    def agree_and_move_the_policy(self) -> None:
+        """Agree to something, and have the policy change before a worker takes it."""
+        self.ask_and_agree("v2")
+        self.edit_policy(1)
+        self.workers_wake(1)
+
+    @rule()
+    def ask_and_freeze(self) -> None:
+        """Ask in time, and have a freeze begin before a worker takes it."""
+        self.attempt(lambda: self.rig.ask("restart"))
+        self.freeze(10)
+        self.workers_wake(1)
 
     @rule(data=st.data(), person=st.sampled_from(PEOPLE))
     def approve(self, data: st.DataObject, person: str) -> None:
@@ -279,11 +305,13 @@ def test_what_must_hold_holds_whatever_happens(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", HUB_ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", HUB_SECRET_KEY)
     bounds = settings(
-        max_examples=int(os.environ.get("SOAK_EXAMPLES", "400")) if SOAK else 12,
-        stateful_step_count=60 if SOAK else 25,
+        max_examples=int(os.environ.get("SOAK_EXAMPLES", "400")) if SOAK else 16,
+        stateful_step_count=60 if SOAK else 30,
         deadline=None,
         derandomize=not SOAK,
         database=None,
+        # Making a failure smaller takes minutes; that is for the soak.
+        phases=list(Phase) if SOAK else [Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     run_machine(Checked, settings=bounds)
