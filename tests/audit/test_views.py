@@ -100,6 +100,20 @@ def test_a_broken_ledger_is_said_at_the_top(as_: SignedIn, key: SigningKey) -> N
     assert "Verified through" not in page
 
 
+def test_a_verification_that_fails_is_shown_and_raised(
+    as_: SignedIn, key: SigningKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object) -> None:
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setattr(checking, "verify_ledger", fails)
+    with pytest.raises(RuntimeError):
+        checking.verify_due(timezone.now())
+    page = as_("dan").get(reverse("audit-seal")).content.decode()
+    assert "Not verified" in page
+    assert "RuntimeError: the disk is gone" in page
+
+
 def test_what_prevents_signing_and_copying_is_shown(as_: SignedIn, settings: Any, tmp_path: Path) -> None:
     settings.LEDGER_KEY_FILE, settings.LEDGER_KEY_IS_MADE = str(tmp_path / "none.pem"), False
     client = as_("dan")
