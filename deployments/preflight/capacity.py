@@ -130,7 +130,7 @@ def room_check(
 ) -> Check:
     """Say for how many more tasks the cluster's instances have room now, beside what the rollout adds."""
     name, title = "instance-room", "Room on instances"
-    rooms = answers.get(capacity.rooms, scope, cluster)
+    rooms = answers.get(rooms_of, scope, cluster)
     grows = " The capacity provider may add instances." if is_growing else ""
     if not rooms:
         text = f"The cluster has no ACTIVE instance with a connected agent: no task could be placed.{grows}"
@@ -148,6 +148,11 @@ def room_check(
     return Check(
         name, title, WARN, f"{told}, and the rollout adds up to {extra}: it goes in smaller steps.{grows}"
     )
+
+
+def rooms_of(scope: Scope, cluster: str) -> list[Room] | None:
+    """Return what is left on a cluster's instances, None without any, which is then asked again."""
+    return capacity.rooms(scope, cluster) or None
 
 
 def demand_of(definition: Document) -> tuple[int, int, frozenset[int]]:

@@ -26,8 +26,8 @@ def rollout_checks(
 
     Takes four seconds at most. Calls of AWS in all: 3 for each image of ECR, 1 for each role, secret, parameter and
     log group, 2 for each target group, 1 for alarms, 1 or 2 for the autoscaler, 1 for the Fargate quota or 2 to 6 for
-    instances. A usual service on Fargate with a load balancer, one image and two secrets costs 12; none of them again
-    within half a minute, except for what was absent.
+    instances. A usual service on Fargate with a load balancer, one image, two roles and two secrets costs 12; the next
+    plan within half a minute asks only for what was absent.
     """
     try:
         current = masked_definition(service, service.task_definition_arn)

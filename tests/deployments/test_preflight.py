@@ -1,0 +1,574 @@
+"""What is looked at in AWS before a change: found good, found bad, not to be looked at, and never waited for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aws.ecr import ImageTag
+from aws.errors import AwsAccessDenied, AwsUnreachable
+from aws.iam import trusts
+from aws.scope import Scope
+from deployments.plans import OK, REFUSE, WARN, Check
+from deployments.preflight import churn_of, gathering, rollout_checks
+from deployments.preflight.gathering import Answers, Look, gather
+from deployments.preflight.images import architecture_check, expiry_check, scan_check
+from deployments.preflight.rollout import limit_of
+from deployments.preflight.secrets import parse
+from sandbox.scenarios.empty import ACCOUNT_ID
+from tests.deployments.rig import REGION, REPOSITORY, Rig
+
+GROUP = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT_ID}:targetgroup/shop/0123456789abcdef"
+Definition = dict[str, Any]
+
+
+def definition(**more: Any) -> Definition:
+    """Return a definition that all checks pass, with something else of the container or the task."""
+    container = {
+        "name": "app",
+        "image": f"{REPOSITORY}:v1",
+        "portMappings": [{"containerPort": 8080}],
+        "memory": 512,
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": "/ecs/shop",
+                "awslogs-region": REGION,
+                "awslogs-stream-prefix": "ecs",
+            },
+        },
+        **more.pop("container", {}),
+    }
+    return {
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "cpu": "256",
+        "memory": "512",
+        "executionRoleArn": f"arn:aws:iam::{ACCOUNT_ID}:role/execution",
+        "containerDefinitions": [container],
+        **more,
+    }
+
+
+def found(rig: Rig, of: Definition) -> dict[str, Check]:
+    return {check.id: check for check in rollout_checks(rig.service, of)}
+
+
+def check(rig: Rig, name: str, of: Definition | None = None) -> tuple[str, str]:
+    """Return level and text of one check."""
+    one = found(rig, definition() if of is None else of)[name]
+    return one.level, one.text
+
+
+@pytest.fixture
+def shop(dev_rig: Rig) -> Rig:
+    dev_rig.sandbox.surroundings.create_log_group(ACCOUNT_ID, REGION, "/ecs/shop")
+    return dev_rig
+
+
+@pytest.fixture
+def client(shop: Rig) -> Callable[[str], Any]:
+    return lambda name: shop.sandbox.client(name, account_id=ACCOUNT_ID)
+
+
+def with_secret(value_from: str) -> Definition:
+    return definition(container={"secrets": [{"name": "DB", "valueFrom": value_from}]})
+
+
+def test_a_sound_rollout_passes_every_check(shop: Rig) -> None:
+    bad = [one for one in found(shop, definition()).values() if one.level != OK]
+    # The past of this service is one deployment, and that may still be the only one.
+    assert [one.id for one in bad if one.id != "last-good"] == []
+
+
+# Roles
+
+
+def test_a_role_that_does_not_exist_is_refused(shop: Rig) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT_ID}:role/nobody"
+    level, text = check(shop, "task-role", definition(taskRoleArn=arn))
+    assert (level, "nobody does not exist" in text) == (REFUSE, True)
+
+
+def test_a_role_that_ecs_may_not_assume_is_refused(shop: Rig) -> None:
+    shop.sandbox.surroundings.create_role(ACCOUNT_ID, "lambda", "lambda.amazonaws.com")
+    arn = f"arn:aws:iam::{ACCOUNT_ID}:role/lambda"
+    level, text = check(shop, "task-role", definition(taskRoleArn=arn))
+    assert (level, "does not let ecs-tasks.amazonaws.com assume it" in text) == (REFUSE, True)
+
+
+def test_a_role_of_another_account_is_refused(shop: Rig) -> None:
+    level, text = check(shop, "task-role", definition(taskRoleArn="arn:aws:iam::999988887777:role/app"))
+    assert (level, "another account" in text) == (REFUSE, True)
+
+
+def test_a_new_role_needs_passing_and_a_known_one_does_not(shop: Rig) -> None:
+    shop.sandbox.surroundings.create_role(ACCOUNT_ID, "app")
+    assert check(shop, "pass-role")[0] == OK
+    level, text = check(shop, "pass-role", definition(taskRoleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/app"))
+    assert (level, "iam:PassRole" in text) == (WARN, True)
+
+
+def test_a_missing_execution_role_is_refused_only_where_ecs_needs_one(shop: Rig) -> None:
+    level, text = check(shop, "execution-role", definition(executionRoleArn=None))
+    assert level == REFUSE
+    assert "pull from ECR, write logs" in text
+    plain = definition(executionRoleArn=None, container={"image": "nginx:1.29", "logConfiguration": None})
+    assert check(shop, "execution-role", plain)[0] == OK
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_trusted"),
+    [
+        ({"Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}, True),
+        (
+            {"Principal": {"Service": ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]}, "Action": ["sts:*"]},
+            True,
+        ),
+        ({"Principal": {"Service": "ecs.amazonaws.com"}, "Action": "sts:AssumeRole"}, False),
+        ({"Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}, False),
+        ({"Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:TagSession"}, False),
+    ],
+)
+def test_trust_policies_are_read(statement: dict[str, Any], is_trusted: bool) -> None:
+    policy = {"Statement": [{"Effect": "Allow", **statement}]}
+    assert trusts(policy, "ecs-tasks.amazonaws.com") is is_trusted
+    denied = {"Statement": [*policy["Statement"], {"Effect": "Deny", **statement}]}
+    assert not trusts(denied, "ecs-tasks.amazonaws.com")
+
+
+# Secrets
+
+
+def test_a_secret_that_is_there_passes_with_key_and_stage(shop: Rig) -> None:
+    arn = shop.sandbox.surroundings.create_secret(ACCOUNT_ID, REGION, "db", "made up")
+    assert check(shop, "secret-app-DB", with_secret(arn))[0] == OK
+    level, text = check(shop, "secret-app-DB", with_secret(f"{arn}:password:AWSCURRENT:"))
+    assert (level, "key password is not looked at" in text) == (OK, True)
+    level, text = check(shop, "secret-app-DB", with_secret(f"{arn}:password:NEXT:"))
+    assert (level, "no version of stage NEXT" in text) == (REFUSE, True)
+
+
+def test_a_secret_that_is_missing_or_marked_for_deletion_is_refused(
+    shop: Rig, client: Callable[[str], Any]
+) -> None:
+    missing = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:none-AbCdEf"
+    assert check(shop, "secret-app-DB", with_secret(missing))[0] == REFUSE
+    arn = shop.sandbox.surroundings.create_secret(ACCOUNT_ID, REGION, "db", "made up")
+    client("secretsmanager").delete_secret(SecretId=arn, RecoveryWindowInDays=7)
+    level, text = check(shop, "secret-app-DB", with_secret(arn))
+    assert (level, "marked for deletion" in text) == (REFUSE, True)
+
+
+def test_a_parameter_is_found_by_name_and_by_arn(shop: Rig) -> None:
+    arn = shop.sandbox.surroundings.create_parameter(ACCOUNT_ID, REGION, "/shop/db", "made up")
+    for value_from in ("/shop/db", arn):
+        assert check(shop, "secret-app-DB", with_secret(value_from))[0] == OK
+    assert check(shop, "secret-app-DB", with_secret("/shop/none"))[0] == REFUSE
+    elsewhere = f"arn:aws:ssm:{REGION}:999988887777:parameter/shop/db"
+    assert check(shop, "secret-app-DB", with_secret(elsewhere))[0] == WARN
+
+
+def test_what_is_no_reference_is_refused(shop: Rig) -> None:
+    assert check(shop, "secret-app-DB", with_secret("arn:aws:s3:::bucket/key"))[0] == REFUSE
+    assert parse("") is None
+
+
+# Logs
+
+
+def with_logs(**options: str) -> Definition:
+    given = {"awslogs-group": "/ecs/none", "awslogs-region": REGION, "awslogs-stream-prefix": "ecs"}
+    options = {name.replace("_", "-"): value for name, value in options.items()}
+    return definition(
+        container={"logConfiguration": {"logDriver": "awslogs", "options": {**given, **options}}}
+    )
+
+
+def test_a_log_group_that_is_missing_is_refused_unless_it_is_made(shop: Rig) -> None:
+    assert check(shop, "log-group-app", with_logs())[0] == REFUSE
+    level, text = check(shop, "log-group-app", with_logs(awslogs_create_group="true"))
+    assert (level, "logs:CreateLogGroup" in text) == (WARN, True)
+
+
+def test_a_log_group_of_no_region_is_refused(shop: Rig) -> None:
+    level, text = check(shop, "log-group-app", with_logs(awslogs_region="mars-north-1"))
+    assert (level, "mars-north-1" in text) == (REFUSE, True)
+
+
+def test_a_container_without_logging_is_warned_of(shop: Rig) -> None:
+    silent = definition(container={"logConfiguration": None})
+    assert check(shop, "log-configuration", silent)[0] == WARN
+
+
+# Load balancer
+
+
+@pytest.fixture
+def balanced(shop: Rig) -> Rig:
+    """The same service behind a target group of the sandbox, as ECS tells of it."""
+    balancer = {"targetGroupArn": GROUP, "containerName": "app", "containerPort": 8080}
+    shop.call("UpdateService", cluster="prod", service="checkout-api", loadBalancers=[balancer])
+    shop.world.advance(400)
+    shop.sync()
+    shop.service.facts["healthCheckGracePeriodSeconds"] = 60
+    # The session of the role and the clients are made once per process.
+    found(shop, definition())
+    gathering.answers.clear()
+    return shop
+
+
+def test_target_group_health_check_and_drain_are_told(balanced: Rig) -> None:
+    checks = found(balanced, definition())
+    names = ("target-group-shop", "health-check-shop", "grace-shop", "drain-shop", "load-balancer-app")
+    assert [checks[name].level for name in names] == [OK] * len(names)
+    assert "5 min" in checks["drain-shop"].text
+
+
+def test_a_port_or_name_that_is_not_kept_is_refused(balanced: Rig) -> None:
+    moved = definition(container={"portMappings": [{"containerPort": 9090}]})
+    level, text = check(balanced, "load-balancer-app", moved)
+    assert (level, "port 8080 of app, and the definition maps 9090" in text) == (REFUSE, True)
+    assert check(balanced, "load-balancer-app", definition(container={"name": "web"}))[0] == REFUSE
+
+
+def test_a_target_group_of_the_wrong_type_is_refused(balanced: Rig) -> None:
+    level, text = check(balanced, "target-group-shop", definition(networkMode="bridge"))
+    assert (level, "register as instance" in text) == (REFUSE, True)
+
+
+def test_a_target_group_that_is_gone_is_refused(balanced: Rig) -> None:
+    balanced.service.facts["loadBalancers"][0]["targetGroupArn"] = GROUP.replace("/shop/", "/gone/")
+    assert check(balanced, "target-group-gone")[0] == REFUSE
+
+
+def test_a_short_grace_period_is_warned_of(balanced: Rig) -> None:
+    balanced.service.facts["healthCheckGracePeriodSeconds"] = 0
+    level, text = check(balanced, "grace-shop")
+    assert (level, "after 60 s without an answer" in text) == (WARN, True)
+
+
+def test_blue_green_without_a_second_target_group_is_refused(balanced: Rig) -> None:
+    balanced.service.facts["deploymentConfiguration"]["strategy"] = "BLUE_GREEN"
+    assert check(balanced, "alternate-app")[0] == REFUSE
+
+
+# Capacity
+
+
+@pytest.mark.parametrize(
+    ("more", "name", "level"),
+    [
+        ({"cpu": "1024"}, "task-size", REFUSE),
+        ({"ephemeralStorage": {"sizeInGiB": 50}}, "ephemeral-storage", OK),
+        ({"ephemeralStorage": {"sizeInGiB": 300}}, "ephemeral-storage", REFUSE),
+    ],
+)
+def test_sizes_of_fargate(shop: Rig, more: dict[str, Any], name: str, level: str) -> None:
+    assert check(shop, name, definition(**more))[0] == level
+
+
+def test_an_old_platform_lacks_what_newer_definitions_need(shop: Rig) -> None:
+    shop.service.facts["platformVersion"] = "1.3.0"
+    assert check(shop, "platform-version")[0] == WARN
+    arm = definition(runtimePlatform={"cpuArchitecture": "ARM64"})
+    assert check(shop, "platform-version", arm)[0] == REFUSE
+
+
+def test_a_quota_that_the_peak_passes_is_warned_of(shop: Rig) -> None:
+    assert check(shop, "fargate-quota")[0] == OK
+    gathering.answers.clear()
+    shop.world.troubles.vcpu_limits[ACCOUNT_ID, REGION] = 0.5
+    level, text = check(shop, "fargate-quota")
+    assert (level, "1 vCPUs at the peak of 4 tasks" in text) == (WARN, True)
+
+
+def on_instances(rig: Rig) -> Definition:
+    rig.service.facts["launchType"] = "EC2"
+    return definition(requiresCompatibilities=["EC2"], cpu="1024", memory="1024")
+
+
+def test_no_instance_is_refused_and_room_is_counted(shop: Rig) -> None:
+    of = on_instances(shop)
+    assert check(shop, "instance-room", of)[0] == REFUSE
+    shop.call("RegisterContainerInstance", cluster="prod")
+    level, text = check(shop, "instance-room", of)
+    assert (level, "room for 2 more" in text) == (OK, True)
+    gathering.answers.clear()
+    large = {**of, "cpu": "4096"}
+    level, text = check(shop, "instance-room", large)
+    assert (level, "room for 0 more" in text) == (WARN, True)
+
+
+def test_a_capacity_provider_that_is_unknown_is_refused(shop: Rig) -> None:
+    shop.service.facts["capacityProviderStrategy"] = [{"capacityProvider": "none", "weight": 1}]
+    assert check(shop, "capacity-providers")[0] == REFUSE
+
+
+# Alarms and scaling
+
+
+def with_alarms(rig: Rig, *names: str) -> None:
+    alarms = {"alarmNames": list(names), "enable": True, "rollback": True}
+    rig.service.facts["deploymentConfiguration"]["alarms"] = alarms
+
+
+def test_alarms_that_are_missing_or_ring_are_warned_of(shop: Rig, client: Callable[[str], Any]) -> None:
+    with_alarms(shop, "5xx")
+    assert "does not exist" in check(shop, "deployment-alarms")[1]
+    client("cloudwatch").put_metric_alarm(
+        AlarmName="5xx",
+        Namespace="AWS/ECS",
+        MetricName="CPUUtilization",
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        Period=60,
+        Statistic="Average",
+        Threshold=99,
+    )
+    gathering.answers.clear()
+    assert check(shop, "deployment-alarms")[0] == OK
+    client("cloudwatch").set_alarm_state(AlarmName="5xx", StateValue="ALARM", StateReason="test")
+    gathering.answers.clear()
+    level, text = check(shop, "deployment-alarms")
+    assert (level, "ECS ignores it" in text) == (WARN, True)
+
+
+def test_an_autoscaler_is_told_with_its_bounds(shop: Rig, client: Callable[[str], Any]) -> None:
+    assert "Nobody else" in check(shop, "autoscaler")[1]
+    names = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": "service/prod/checkout-api",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    scaling = client("application-autoscaling")
+    scaling.register_scalable_target(**names, MinCapacity=2, MaxCapacity=9)
+    level, text = check(shop, "autoscaler")
+    assert (level, "between 2 and 9 tasks" in text) == (OK, True)
+    gathering.answers.clear()
+    scaling.register_scalable_target(**names, SuspendedState={"DynamicScalingOutSuspended": True})
+    assert check(shop, "autoscaler")[0] == WARN
+
+
+@pytest.mark.parametrize(
+    ("threshold", "desired", "limit"),
+    [
+        ({}, 2, 3),
+        ({}, 40, 20),
+        ({}, 1000, 200),
+        ({"type": "COUNT", "value": 7}, 2, 7),
+        ({"type": "UNBOUNDED_PERCENT", "value": 50}, 1000, 500),
+        ({"type": "BOUNDED_PERCENT", "value": 10}, 100, 10),
+    ],
+)
+def test_the_breaker_acts_after_as_many_tasks_as_ecs_says(
+    threshold: dict[str, Any], desired: int, limit: int
+) -> None:
+    assert limit_of(threshold, desired) == limit
+
+
+# Images
+
+
+def image_index(*architectures: str) -> dict[str, Any]:
+    return {"manifests": [{"platform": {"os": "linux", "architecture": one}} for one in architectures]}
+
+
+SCOPE = Scope(ACCOUNT_ID, REGION)
+IMAGE = ImageTag("v1", "sha256:" + "a" * 64, None, None)
+
+
+@pytest.fixture
+def ecr_says(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Let ECR answer what the sandbox's registry does not hold, by operation."""
+    said: dict[str, Any] = {}
+    monkeypatch.setattr("aws.ecr.read", lambda scope, service, operation, **params: said[operation])
+    return said
+
+
+def manifest(document: dict[str, Any]) -> dict[str, Any]:
+    return {"images": [{"imageManifest": json.dumps(document)}]}
+
+
+def architecture(of: Definition) -> tuple[str, str]:
+    one = architecture_check(SCOPE, "app", f"{REPOSITORY}:v1", IMAGE, of)
+    return one.level, one.text
+
+
+def test_an_image_of_another_architecture_is_refused(ecr_says: dict[str, Any]) -> None:
+    ecr_says["batch_get_image"] = manifest(image_index("arm64", "unknown"))
+    level, text = architecture({"runtimePlatform": {"cpuArchitecture": "X86_64"}})
+    assert (level, "Built for arm64, and the tasks are X86_64" in text) == (REFUSE, True)
+    assert architecture({"runtimePlatform": {"cpuArchitecture": "ARM64"}})[0] == OK
+
+
+def test_an_architecture_that_the_manifest_does_not_state_is_not_guessed(ecr_says: dict[str, Any]) -> None:
+    ecr_says["batch_get_image"] = manifest({"config": {"digest": "sha256:0"}, "layers": []})
+    assert "Not stated" in architecture({})[1]
+
+
+def test_critical_findings_of_a_scan_are_warned_of() -> None:
+    scanned = ImageTag("v1", "sha256:1", None, None, critical=2)
+    assert scan_check("app", scanned).level == WARN
+    assert "2 critical findings" in scan_check("app", scanned).text
+    assert scan_check("app", IMAGE).level == OK
+
+
+def test_an_untagged_image_that_a_policy_expires_is_warned_of(ecr_says: dict[str, Any]) -> None:
+    rules = [{"selection": {"tagStatus": "untagged"}}]
+    ecr_says["get_lifecycle_policy"] = {"lifecyclePolicyText": json.dumps({"rules": rules})}
+    untagged = ImageTag("", IMAGE.digest, None, None)
+    assert expiry_check(SCOPE, "app", f"{REPOSITORY}@{IMAGE.digest}", untagged).level == WARN
+    assert expiry_check(SCOPE, "app", f"{REPOSITORY}:v1", IMAGE).level == OK
+
+
+# What cannot be looked at
+
+DENIABLE = [
+    ("iam", "GetRole", "execution-role"),
+    ("secretsmanager", "DescribeSecret", "secret-app-DB"),
+    ("logs", "DescribeLogGroups", "log-group-app"),
+    ("ecr", "DescribeImages", "image-app"),
+    ("ecr", "BatchGetImage", "architecture-app"),
+    ("ecr", "GetLifecyclePolicy", "expiry-app"),
+    ("application-autoscaling", "DescribeScalableTargets", "autoscaler"),
+    ("servicequotas", "GetServiceQuota", "fargate-quota"),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "name"), DENIABLE)
+def test_a_missing_permission_is_named_and_refuses_nothing(
+    shop: Rig, service: str, operation: str, name: str
+) -> None:
+    arn = shop.sandbox.surroundings.create_secret(ACCOUNT_ID, REGION, "db", "made up")
+    shop.sandbox.faults.add("access-denied", operation=operation)
+    level, text = check(shop, name, with_secret(arn))
+    assert level == WARN
+    assert f"the read role may not call {service}:{operation}" in text
+
+
+@pytest.mark.parametrize("operation", ["DescribeTargetGroups", "DescribeTargetGroupAttributes"])
+def test_a_missing_permission_on_load_balancers_is_named_as_iam_names_it(
+    balanced: Rig, operation: str
+) -> None:
+    balanced.sandbox.faults.add("access-denied", operation=operation)
+    told = [one for one in found(balanced, definition()).values() if operation in one.text]
+    assert [one.level for one in told] == [WARN]
+    assert f"elasticloadbalancing:{operation}" in told[0].text
+
+
+def test_a_slow_aws_is_not_waited_for(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    found(shop, definition())
+    gathering.answers.clear()
+    monkeypatch.setattr(gathering.gather, "__kwdefaults__", {"seconds": 0.5})
+    shop.sandbox.faults.add("latency", operation="GetRole", milliseconds=2000, count=1)
+    began = time.monotonic()
+    checks = found(shop, definition())
+    assert time.monotonic() - began < 1.5
+    assert checks["execution-role"].level == WARN
+    assert "did not answer within 0.5 seconds" in checks["execution-role"].text
+    assert checks["log-group-app"].level == OK
+
+
+def test_an_unreachable_aws_leaves_warnings_and_no_refusal() -> None:
+    def away() -> list[Check]:
+        raise AwsUnreachable("no route", action="iam:GetRole", code="EndpointConnectionError")
+
+    (one,) = gather([Look("task-role", "Task role", away)])
+    assert (one.level, "iam:GetRole" in one.text) == (WARN, True)
+
+
+def test_an_answer_that_cannot_be_read_is_said_and_logged() -> None:
+    def odd() -> list[Check]:
+        raise KeyError("Role")
+
+    (one,) = gather([Look("task-role", "Task role", odd)])
+    assert (one.level, "could not be read (KeyError)" in one.text) == (WARN, True)
+
+
+# What it costs
+
+
+def calls_made(rig: Rig) -> list[str]:
+    """Return the distinct calls of one plan's checks."""
+    rig.sandbox.calls.reset()
+    found(rig, definition())
+    return sorted({f"{one.service}:{one.operation}" for one in rig.sandbox.calls.recent()})
+
+
+def test_calls_of_a_plan_and_of_the_next_one(balanced: Rig) -> None:
+    scaling = "application-autoscaling:DescribeScalableTargets"
+    assert calls_made(balanced) == [
+        scaling,
+        "ecr:BatchGetImage",
+        "ecr:DescribeImages",
+        "ecr:GetLifecyclePolicy",
+        "elasticloadbalancing:DescribeTargetGroupAttributes",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "iam:GetRole",
+        "logs:DescribeLogGroups",
+        "servicequotas:GetServiceQuota",
+    ]
+    # That there is no autoscaler is asked again.
+    assert calls_made(balanced) == [scaling]
+
+
+def test_an_answer_is_kept_half_a_minute_and_an_absence_never() -> None:
+    moment = [0.0]
+    kept, asked = Answers(lambda: moment[0]), []
+
+    def look(what: str) -> str | None:
+        asked.append(what)
+        return None if what == "absent" else what
+
+    for what in ("there", "there", "absent", "absent"):
+        kept.get(look, what)
+    assert asked == ["there", "absent", "absent"]
+    moment[0] = gathering.FRESH_SECONDS
+    kept.get(look, "there")
+    assert asked[-1] == "there"
+
+
+def test_a_refusal_for_a_permission_is_kept_as_well() -> None:
+    kept, asked = Answers(), []
+
+    def look() -> None:
+        asked.append(1)
+        raise AwsAccessDenied("no", action="iam:GetRole")
+
+    for _ in range(2):
+        with pytest.raises(AwsAccessDenied):
+            kept.get(look)
+    assert len(asked) == 1
+
+
+# Churn
+
+
+def test_a_rolling_one_moves_between_its_bounds(shop: Rig) -> None:
+    shop.service.desired_count = shop.service.running_count = 4
+    churn = churn_of(shop.service, {"minimumHealthyPercent": 50, "maximumPercent": 150})
+    shown = {key: churn[key] for key in ("tasks_started", "tasks_stopped", "lowest", "peak", "extra")}
+    assert shown == {"tasks_started": 4, "tasks_stopped": 4, "lowest": 2, "peak": 6, "extra": 2}
+    assert not churn["can_deadlock"]
+
+
+def test_blue_green_runs_everything_twice(shop: Rig) -> None:
+    churn = churn_of(shop.service, {"strategy": "BLUE_GREEN"})
+    assert (churn["peak"], churn["lowest"], churn["extra"]) == (4, 2, 2)
+
+
+def test_rounding_deadlocks_a_single_task(shop: Rig) -> None:
+    shop.service.desired_count = 1
+    bounds = {"minimumHealthyPercent": 51, "maximumPercent": 149}
+    assert churn_of(shop.service, bounds)["can_deadlock"]
+    assert not churn_of(shop.service, {**bounds, "strategy": "CANARY"})["can_deadlock"]
+
+
+def test_scope_stays_the_readers_in_another_region() -> None:
+    scope = Scope("1", "us-east-1", "read", "deploy", "id")
+    assert scope.in_region("eu-west-1") == Scope("1", "eu-west-1", "read", "deploy", "id")
