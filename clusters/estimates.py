@@ -60,14 +60,14 @@ class Estimate:
         have = {0: "None", 1: "One", 2: "Two"}[self.count]
         return f"How long it takes is not known: {have.lower()} of its deployments like this succeeded, {LEAST} are needed"
 
-    def beside(self, taken: timedelta) -> str:
-        """Say how long something has taken beside what is usual."""
+    def beside(self, taken: timedelta, *, is_over: bool = False) -> str:
+        """Say how long something has taken, or took, beside what is usual."""
         spent = rough(taken)
         if self.usual is None or self.at_most is None:
             return spent
         if taken > self.at_most:
             return f"{spent}, longer than the usual {self.span}"
-        return f"{spent} of usually {self.span}"
+        return f"{spent}, usually {self.span}" if is_over else f"{spent} of usually {self.span}"
 
 
 def estimate(past: Iterable[Ended], strategy: str = "") -> Estimate:

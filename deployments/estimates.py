@@ -34,4 +34,5 @@ def pace_of(change: Change, now: datetime) -> str:
     """Say how long a rollout has taken beside what is usual, empty for what is none or has not begun."""
     if change.dispatched_at is None or change.kind not in ROLLS_OUT or change.spec.get("in_flight"):
         return ""
-    return estimate_for(change.service).beside((change.finished_at or now) - change.dispatched_at)
+    taken = (change.finished_at or now) - change.dispatched_at
+    return estimate_for(change.service).beside(taken, is_over=change.finished_at is not None)

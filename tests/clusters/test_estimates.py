@@ -66,6 +66,7 @@ def test_what_has_passed_stands_beside_what_is_usual() -> None:
     found = Estimate(5, timedelta(minutes=5), timedelta(minutes=6))
     assert found.beside(timedelta(seconds=40)) == "40 s of usually 5 to 6 min"
     assert found.beside(timedelta(minutes=2, seconds=50)) == "2 min of usually 5 to 6 min"
+    assert found.beside(timedelta(minutes=2), is_over=True) == "2 min, usually 5 to 6 min"
     assert found.beside(timedelta(minutes=9)) == "9 min, longer than the usual 5 to 6 min"
 
 
