@@ -15,7 +15,7 @@ from api.throttle import check_rate
 SAFE = ("GET", "HEAD")
 
 
-class TokenOrReader(HttpBearer):
+class BearerToken(HttpBearer):
     """A token by `Authorization: Bearer`; without that header a session may read.
 
     A session never changes anything here, so no other site can have a browser do it.

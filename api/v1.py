@@ -10,7 +10,7 @@ from ninja.params import functions
 
 from api import errors, queries
 from api.asking import ask, plan_for
-from api.auth import TokenOrReader
+from api.auth import BearerToken
 from api.paging import page_of
 from api.schemas import (
     Because,
@@ -43,7 +43,7 @@ api = NinjaAPI(
     title="ecsconsole",
     version="1",
     description=DESCRIPTION,
-    auth=TokenOrReader(),
+    auth=BearerToken(),
     docs_url=None,
     openapi_url=None,
 )

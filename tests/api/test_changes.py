@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.utils import timezone
 
+from access.tokens import revoke_token
 from audit.models import AuditEntry
 from deployments.models import Attempt, Change
 from deployments.sealing import open_sealed
@@ -302,6 +303,18 @@ def test_token_cannot_approve_not_even_a_release_managers(rig: Rig, machine: Mac
     assert (status, refused["error"]["code"]) == (403, "approval_refused")
     assert "second person" in refused["error"]["message"]
     assert Change.objects.get().state == "awaiting_approval"
+
+
+@pytest.mark.django_db
+def test_what_a_revoked_token_asked_for_is_not_begun(dev_rig: Rig, machine: Machines) -> None:
+    dev_rig.push("v2")
+    ci = machine("alice")
+    _, body = ci.post("/changes", wish(dev_rig))
+    revoke_token(token=ci.token, actor="erin")
+    assert ci.get(f"/changes/{body['id']}")[0] == 401
+    change = dev_rig.wake(Change.objects.get(pk=body["id"]))
+    assert (change.state, dev_rig.calls) == ("cancelled", [])
+    assert "was revoked" in change.outcome
 
 
 @pytest.mark.django_db

@@ -175,6 +175,20 @@ def test_who_leaves_is_forgotten(machine: Machines, change: Change) -> None:
     assert waiting.Waiters.count == 0
 
 
+def test_end_of_the_server_ends_the_waiting_with_an_answer(machine: Machines, change: Change) -> None:
+    alice = machine("alice", "read")
+
+    async def scene() -> None:
+        waits = asyncio.create_task(follow(alice, change.pk, "wait=30").answer())
+        await until(lambda: len(stream.hub.viewers) == 1)
+        await asyncio.sleep(0.3)
+        stream.dismiss()
+        status, body, _ = await asyncio.wait_for(waits, 5)
+        assert (status, body["state"]) == (200, "queued")
+
+    play(scene)
+
+
 def test_state_is_found_while_the_bus_is_away(
     machine: Machines, change: Change, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
