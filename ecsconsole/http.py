@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ class StreamedFile(StreamingHttpResponse):
     lines_per_batch = 500
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts = iter(self.streaming_content)
+        parts: Iterator[bytes] = iter(self.streaming_content)  # type: ignore[arg-type] - never made of an async one
         take = sync_to_async(lambda: list(islice(parts, self.lines_per_batch)))
         while batch := await take():
             yield b"".join(batch)
