@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Generic, TypeVar
 
-import botocore.session
-
+from aws import shapes
 from aws.calls import in_batches, read, read_pages, side_by_side
 from aws.scope import Scope
 
@@ -149,9 +147,6 @@ def describe(
     )
 
 
-@cache
 def register_input_members() -> frozenset[str]:
     """Return the members that RegisterTaskDefinition takes, as the SDK's own model knows them."""
-    model = botocore.session.get_session().get_service_model("ecs")
-    shape = model.operation_model("RegisterTaskDefinition").input_shape
-    return frozenset(shape.members if shape else ())
+    return shapes.input_members("RegisterTaskDefinition")

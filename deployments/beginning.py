@@ -14,6 +14,7 @@ from clusters.service_view import primary_of
 from deployments import machine
 from deployments.approvals import standing_approvals, still_missing, void_approvals
 from deployments.errors import InvalidSpec, LostRace
+from deployments.estimates import ROLLS_OUT
 from deployments.fingerprint import Base, sha256_of, what_moved
 from deployments.freezes import hold_on
 from deployments.models import Approval, Change, Override
@@ -24,7 +25,9 @@ from deployments.policies import Requirement
 from deployments.policies import what_moved as policies_moved
 from deployments.queueing import claim_slot, describe_wait, waits_turn
 from deployments.requirements import refresh_requirement, requirement_now
+from deployments.rollout_story import waits_of
 from deployments.running import RARELY, SOON, Next, Run
+from deployments.service_settings import planned_facts
 from deployments.states import State
 from deployments.verbs import verb_for
 from deployments.verbs.base import Verb
@@ -72,8 +75,16 @@ def begin(run: Run) -> Next:
         previous_task_definition_arn=primary.get("taskDefinition", ""),
         previous_service_deployment_arn=service.get("currentServiceDeployment", ""),
     )
-    start(run, verb.deadline)
+    start(run, verb.deadline + told_to_wait(change, service))
     return verb.step(run)
+
+
+def told_to_wait(change: Change, facts: Facts) -> timedelta:
+    """Return how long a rollout waits by its own configuration, which is no sign of trouble."""
+    if change.kind not in ROLLS_OUT:
+        return timedelta(0)
+    future = planned_facts(facts, change.spec.get("service") or {})
+    return waits_of(future.get("deploymentConfiguration") or {})
 
 
 def lost_right(change: Change, verb: Verb, now: datetime) -> Next | None:

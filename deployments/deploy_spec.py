@@ -6,8 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from aws.shapes import did_you_mean
 from clusters.diff import containers_of
+from deployments.definition_spec import clean_patch, gather
 from deployments.errors import InvalidSpec
+from deployments.merging import BY_VARIABLE, CONTAINERS
+from deployments.service_settings import clean_settings
 
 Spec = dict[str, Any]
 # Registry, repository, then a tag, a digest or both, as Docker's reference grammar has it.
@@ -15,26 +19,42 @@ IMAGE = re.compile(
     r"[a-zA-Z0-9][a-zA-Z0-9._:-]*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
 VARIABLE = re.compile(r"[^\s=\x00-\x1f]{1,255}")
+# What a deploy may ask for: fields of containers, the task's size, any member of the definition, settings of the service.
+PARTS = ("containers", "task", "definition", "service")
 NUMBERS = {"cpu": 0, "memory": 4, "memory_reservation": 4}
 LONGEST_IMAGE = 255
 
 
-def clean_deploy_spec(definition: Mapping[str, Any], spec: Mapping[str, Any]) -> Spec:
-    """Return a spec that fits a definition, without what it leaves as it is; raises `InvalidSpec`."""
-    errors: dict[str, str] = {}
-    containers = containers_of(definition)
+def clean_deploy_spec(
+    definition: Mapping[str, Any], spec: Mapping[str, Any], facts: Mapping[str, Any] | None = None
+) -> Spec:
+    """Return a spec that fits a definition and a service, without what it leaves as it is; raises `InvalidSpec`."""
+    errors = {key: unknown_part(key) for key in spec if key not in PARTS}
+    asked = gather(definition, spec, errors)
+    patch, merged = clean_patch(definition, asked, errors)
+    variables = containers_of(definition)
+    containers = {
+        name: {**item, **{key: variables.get(name, {}).get(key) for key in BY_VARIABLE}}
+        for name, item in merged.get(CONTAINERS, {}).items()
+    }
     cleaned: Spec = {}
-    for name, wanted in sorted((spec.get("containers") or {}).items()):
+    for name, wanted in sorted(asked.containers.items()):
         if name not in containers:
             errors[name] = f"The task definition has no container {name}."
             continue
         parts = clean_container(name, wanted, containers[name], errors)
         if parts:
             cleaned.setdefault("containers", {})[name] = parts
-    task = clean_task(spec.get("task") or {}, definition, errors)
+    task = clean_task(asked.task, definition, errors)
+    settings = clean_settings(facts or {}, spec.get("service") or {}, errors)
     if errors:
         raise InvalidSpec(errors)
-    return {**cleaned, "task": task} if task else cleaned
+    rest = {"definition": patch, "task": task, "service": settings}
+    return cleaned | {key: value for key, value in rest.items() if value}
+
+
+def unknown_part(key: str) -> str:
+    return f"A deploy has no part {key}.{did_you_mean(key, dict.fromkeys(PARTS))}"
 
 
 def clean_container(
@@ -42,7 +62,9 @@ def clean_container(
 ) -> Spec:
     parts: Spec = {}
     image = str(wanted.get("image") or "").strip()
-    if image and not (IMAGE.fullmatch(image) and len(image) <= LONGEST_IMAGE):
+    if "image" in wanted and not isinstance(wanted["image"], str):
+        errors[f"{name}.image"] = "A container needs an image, as text in quotes."
+    elif image and not (IMAGE.fullmatch(image) and len(image) <= LONGEST_IMAGE):
         errors[f"{name}.image"] = f"{image[:80]} is not an image reference."
     elif image and image != present.get("image"):
         parts["image"] = image
@@ -116,11 +138,13 @@ def clean_secrets(
 
 
 def clean_task(wanted: Mapping[str, Any], present: Mapping[str, Any], errors: dict[str, str]) -> Spec:
-    """Return the size of the task where it differs, in ECS's own strings."""
+    """Return the size of the task where it differs, in ECS's own strings; None takes it away."""
     parts: Spec = {}
     for key in ("cpu", "memory"):
         value = str(wanted.get(key) or "").strip()
-        if value and not value.isdigit():
+        if key in wanted and wanted[key] is None and present.get(key):
+            parts[key] = None
+        elif value and not value.isdigit():
             errors[f"task.{key}"] = "Give a whole number."
         elif value and value != str(present.get(key) or ""):
             parts[key] = value

@@ -205,9 +205,13 @@ def cli_line(action: str, params: Mapping[str, Any], region: str) -> str:
     return shlex.join(words)
 
 
+# Switches that the AWS CLI turns off by a word of their own.
+OFF = {"enable-execute-command": "--disable-execute-command"}
+
+
 def option(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
+        return [f"--{name}" if value else OFF.get(name, f"--no-{name}")]
     if isinstance(value, dict | list):
         import json
 

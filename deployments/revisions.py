@@ -8,7 +8,7 @@ from typing import Any
 from clusters.diff import Group, diff_group
 from clusters.masking import mask
 from clusters.service_view import primary_of
-from deployments.task_definitions import normal
+from deployments.merging import normal
 
 Document = dict[str, Any]
 # Members that a revision copies and UpdateService takes. The desired count, the deployment configuration and the

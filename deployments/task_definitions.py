@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from aws import shapes
+from deployments.leaves import open_leaves, restore_words, show_leaves
+from deployments.merging import by_name, in_order, merge, normal
 from deployments.sealing import open_sealed
 
 Document = dict[str, Any]
@@ -33,6 +36,11 @@ def apply_spec(
 ) -> Document:
     """Return a definition with a deploy's spec applied; works on plain and on masked ones by `entry_of`."""
     changed = deepcopy(dict(definition))
+    if spec.get("definition"):
+        present, patch = by_name(changed), spec["definition"]
+        if entry_of is plain_entry:
+            patch = open_leaves(restore_words(patch, present))
+        changed = in_order(merge(present, show_leaves(patch)))
     changed.update(spec.get("task") or {})
     wanted = spec.get("containers") or {}
     for container in changed.get("containerDefinitions") or []:
@@ -91,13 +99,6 @@ def is_same(old: Any, new: Any) -> bool:
     return bool(normal(old) == normal(new))
 
 
-def normal(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        members = {key: normal(item) for key, item in value.items()}
-        return {key: item for key, item in members.items() if item not in (None, [], {}, "")}
-    return [normal(item) for item in value] if isinstance(value, list) else value
-
-
 def register_params(
     definition: Mapping[str, Any],
     tags: Iterable[Mapping[str, str]],
@@ -107,15 +108,20 @@ def register_params(
     """Return the input of RegisterTaskDefinition: only members that it takes, with the tags and our own beside them.
 
     Describing a definition returns members that registering refuses, and AWS adds such members over time; so
-    what is sent is chosen from the SDK's own list of inputs.
+    what is sent is chosen from the SDK's own list of inputs, at every depth.
     """
     allowed = set(members) - {"tags"}
+    definition = shapes.known_part("RegisterTaskDefinition", definition)
     params = {
         key: value for key, value in definition.items() if key in allowed and value not in (None, [], "")
     }
-    kept = [dict(tag) for tag in tags if tag["key"] != TAG and not tag["key"].startswith(RESERVED)]
     own = {"key": TAG, "value": str(change_id) if change_id else "<number of this change>"}
-    return {**params, "tags": [*kept, own]}
+    return {**params, "tags": [*kept_tags(tags), own]}
+
+
+def kept_tags(tags: Iterable[Mapping[str, str]]) -> list[Document]:
+    """Return the tags that a revision hands on to the next: all but AWS's own and ours."""
+    return [dict(tag) for tag in tags if tag["key"] != TAG and not tag["key"].startswith(RESERVED)]
 
 
 def change_of(tags: Iterable[Mapping[str, str]]) -> str:

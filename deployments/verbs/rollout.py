@@ -41,10 +41,11 @@ def update_call(
     *,
     repeatable: bool,
     shown: Document | None = None,
+    is_applied: Callable[[Mapping[str, Any]], bool] | None = None,
 ) -> Call:
     """Return the one UpdateService of a rollout; `matches` tells whether a deployment may be what it began.
 
-    `shown` is what is kept of the parameters, where some of their values are masked.
+    `shown` is what is kept of the parameters, where some of their values are masked; `is_applied` as in `roll_out`.
     """
     previous = run.progress["previous_deployment_id"]
 
@@ -58,22 +59,39 @@ def update_call(
         for item in deployments_of(service):
             if item.get("id") != previous and item["createdAt"] >= since and matches(item):
                 return ids_of(service, item)
-        return None
+        return {"is_applied": True} if is_applied is not None and is_applied(service) else None
 
     names = {"cluster": run.service.cluster.name, "service": run.service.name}
     kept = {**names, **(params if shown is None else shown)}
     return Call(UPDATE, "ecs:UpdateService", {**names, **params}, kept, pick, look, repeatable=repeatable)
 
 
-def roll_out(run: Run, call: Call) -> Next:
-    """Make the update unless it was made, then watch it."""
+def roll_out(run: Run, call: Call, is_applied: Callable[[Mapping[str, Any]], bool] | None = None) -> Next:
+    """Make the update unless it was made, then watch it.
+
+    `is_applied` belongs to an update for which ECS begins no deployment: whether the service shows what was sent.
+    """
     attempt = attempts.once(run, call)
     if isinstance(attempt, Next):
         return attempt
-    if not attempt.response.get("deployment_id"):
+    if attempt.response.get("deployment_id"):
+        adopt(run, attempt)
+        return watch(run)
+    if is_applied is None:
         return Next(State.FAILED, "ECS accepted the call and began no deployment: nothing was deployed.")
-    adopt(run, attempt)
-    return watch(run)
+    return watch_settings(run, is_applied)
+
+
+def watch_settings(run: Run, is_applied: Callable[[Mapping[str, Any]], bool]) -> Next:
+    """Look once whether the service shows settings that begin no deployment."""
+    if is_applied(run.gateway.service()):
+        text = (
+            "DescribeServices shows the settings as they were asked for; ECS begins no deployment for them."
+        )
+        return Next(State.SUCCEEDED, text)
+    sentence = "ECS accepted the settings, and DescribeServices does not show them yet."
+    standing = {"waiting_for": {"id": "settings", "sentence": sentence}}
+    return Next(step=WATCH, progress={"rollout": standing}, wake_in=pace(run))
 
 
 def adopt(run: Run, attempt: Attempt) -> None:

@@ -167,9 +167,7 @@ def _choose_launch(cluster: Cluster, config: Document) -> None:
     if config.get("capacityProviderStrategy") and config.get("launchType"):
         raise invalid("Specifying both a launch type and capacity provider strategy is not supported.")
     if config.get("capacityProviderStrategy"):
-        config["capacityProviderStrategy"] = [
-            {"weight": 0, "base": 0, **item} for item in config["capacityProviderStrategy"]
-        ]
+        config["capacityProviderStrategy"] = _completed(config["capacityProviderStrategy"])
     elif not config.get("launchType"):
         config.pop("capacityProviderStrategy", None)
         if cluster.default_strategy:
@@ -241,6 +239,7 @@ def update_service(context: Context, params: Document) -> Document:
     given = params.get("taskDefinition")
     definition = usable(context.region, given) if given else service.primary.revision.task_definition
     changes = {name: params[name] for name in (CONFIG | OPTIONS) if name in params}
+    _check_forced(service, params)
     config = {**service.config, **{name: changes[name] for name in CONFIG if name in changes}}
     if changes.get("capacityProviderStrategy"):
         config.pop("launchType", None)
@@ -262,6 +261,23 @@ def update_service(context: Context, params: Document) -> Document:
     else:
         scheduler.look_soon(context.world, service)
     return {"service": render.service(service, with_tags=True)}
+
+
+def _check_forced(service: Service, params: Document) -> None:
+    """Refuse another capacity provider strategy that comes without a forced deployment."""
+    given = params.get("capacityProviderStrategy")
+    if given is None or params.get("forceNewDeployment"):
+        return
+    if _completed(given) != _completed(service.config.get("capacityProviderStrategy") or []):
+        raise invalid(
+            "When switching from launch type to capacity provider strategy on an existing service, or making a"
+            " change to a capacity provider strategy on a service that is already using one, you must force a new"
+            " deployment."
+        )
+
+
+def _completed(strategy: list[Document]) -> list[Document]:
+    return [{"weight": 0, "base": 0, **item} for item in strategy]
 
 
 def _check_desired(service: Service, params: Document) -> None:

@@ -1,0 +1,284 @@
+"""Everything that a deploy may change, through RegisterTaskDefinition and one UpdateService on the sandbox."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from deployments.errors import ChangeRefused, InvalidSpec
+from deployments.models import Attempt, Change
+from deployments.sealing import seal
+from deployments.states import State
+from tests.deployments.rig import REPOSITORY, Killed, Rig, dies_after, image_spec, loses_answer
+
+TARGET_GROUPS = "arn:aws:elasticloadbalancing:us-east-1:111122223333:targetgroup"
+BALANCED = [
+    {
+        "targetGroupArn": f"{TARGET_GROUPS}/blue/1",
+        "containerName": "app",
+        "containerPort": 8080,
+        "advancedConfiguration": {
+            "alternateTargetGroupArn": f"{TARGET_GROUPS}/green/2",
+            "productionListenerRule": "arn:aws:elasticloadbalancing:us-east-1:111122223333:listener-rule/app/x/1/2/3",
+            "roleArn": "arn:aws:iam::111122223333:role/ecs",
+        },
+    }
+]
+UPDATE, REGISTER = "ecs:UpdateService", "ecs:RegisterTaskDefinition"
+
+
+def balance(rig: Rig) -> None:
+    """Put the service behind two target groups, as blue/green needs them."""
+    rig.call("UpdateService", cluster="prod", service="checkout-api", loadBalancers=BALANCED)
+    rig.world.advance(300)
+    rig.sync()
+
+
+def registered(rig: Rig) -> dict[str, Any]:
+    """Return the definition that PRIMARY runs, as AWS has it."""
+    arn = rig.facts()["taskDefinition"]
+    found = rig.call("DescribeTaskDefinition", taskDefinition=arn, include=["TAGS"])
+    return {**found["taskDefinition"], "tags": found["tags"]}
+
+
+def sent(change: Change, action: str = UPDATE) -> dict[str, Any]:
+    """Return what was sent once and only once."""
+    found: dict[str, Any] = Attempt.objects.get(change=change, action=action).request
+    return found
+
+
+def run(rig: Rig, spec: dict[str, Any], **more: Any) -> Change:
+    return rig.until(rig.ask("deploy", spec), **more)
+
+
+@pytest.mark.parametrize(
+    ("asked", "member", "value"),
+    [
+        ({"cpu": 128}, "cpu", 128),
+        ({"memory": 384}, "memory", 384),
+        ({"memory_reservation": 256}, "memoryReservation", 256),
+        ({"command": ["serve", "--fast"]}, "command", ["serve", "--fast"]),
+        ({"entry_point": ["/bin/sh", "-c"]}, "entryPoint", ["/bin/sh", "-c"]),
+        ({"stop_timeout": 60}, "stopTimeout", 60),
+        (
+            {"log_configuration": {"logDriver": "splunk", "options": {"splunk-url": "https://x"}}},
+            "logConfiguration",
+            {"logDriver": "splunk", "options": {"splunk-url": "https://x"}},
+        ),
+        (
+            {"health_check": {"command": ["CMD", "true"], "interval": 10}},
+            "healthCheck",
+            {"command": ["CMD", "true"], "interval": 10},
+        ),
+    ],
+)
+def test_each_field_of_a_container_is_registered(
+    dev_rig: Rig, asked: dict[str, Any], member: str, value: object
+) -> None:
+    change = run(dev_rig, {"containers": {"app": asked}})
+    assert change.state == State.SUCCEEDED, change.outcome
+    container = registered(dev_rig)["containerDefinitions"][0]
+    assert container[member] == value
+    assert container["image"] == f"{REPOSITORY}:v1"
+    assert {"key": "team", "value": "shop"} in registered(dev_rig)["tags"]
+
+
+def test_any_member_is_merged_into_the_definition(dev_rig: Rig) -> None:
+    limits = [{"name": "nofile", "softLimit": 1024, "hardLimit": 4096}]
+    patch = {
+        "containerDefinitions": [{"name": "app", "ulimits": limits}],
+        "ephemeralStorage": {"sizeInGiB": 40},
+    }
+    change = run(dev_rig, {"definition": patch})
+    assert change.state == State.SUCCEEDED, change.outcome
+    definition = registered(dev_rig)
+    container = definition["containerDefinitions"][0]
+    assert (container["ulimits"], definition["ephemeralStorage"]) == (limits, {"sizeInGiB": 40})
+    assert {item["name"]: item["value"] for item in container["environment"]} == {
+        "LOG_LEVEL": "info",
+        "API_TOKEN": "tok-1",
+    }
+
+
+def test_a_container_is_added_and_removed_by_the_definition(dev_rig: Rig) -> None:
+    sidecar = {
+        "name": "otel",
+        "image": f"{REPOSITORY}:v1",
+        "essential": False,
+        "environment": [{"name": "KEY", "value": "plain-value"}],
+    }
+    change = run(dev_rig, {"definition": {"containerDefinitions": [sidecar]}})
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert [item["name"] for item in registered(dev_rig)["containerDefinitions"]] == ["app", "otel"]
+    assert registered(dev_rig)["containerDefinitions"][1]["environment"] == [
+        {"name": "KEY", "value": "plain-value"}
+    ]
+    assert "plain-value" not in json.dumps([change.spec, change.plan])
+    dev_rig.sync()
+    change = run(dev_rig, {"definition": {"containerDefinitions": {"otel": None}}})
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert [item["name"] for item in registered(dev_rig)["containerDefinitions"]] == ["app"]
+
+
+def test_a_canary_with_bake_time_goes_out_in_one_call(dev_rig: Rig) -> None:
+    balance(dev_rig)
+    dev_rig.push("v2")
+    configuration = {
+        "strategy": "CANARY",
+        "bakeTimeInMinutes": 2,
+        "canaryConfiguration": {"canaryPercent": 10, "canaryBakeTimeInMinutes": 3},
+    }
+    spec = {**image_spec("v2"), "service": {"deploymentConfiguration": configuration}}
+    plan = dev_rig.plan("deploy", spec)
+    assert (plan.churn["peak"], plan.churn["lowest"]) == (4, 2)
+    assert "traffic moves 10% first, waits 3 min, then the rest" in plan.churn["sentence"]
+    assert [call.action for call in plan.calls] == [REGISTER, UPDATE]
+    change = run(dev_rig, spec, limit=1800)
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert dev_rig.calls == [REGISTER, UPDATE]
+    whole = sent(change)["deploymentConfiguration"]
+    assert whole["deploymentCircuitBreaker"] == {"enable": True, "rollback": True}, "what was there stays"
+    assert dev_rig.facts()["deploymentConfiguration"]["canaryConfiguration"]["canaryPercent"] == 10
+
+
+def test_blue_green_that_pauses_waits_for_a_person(dev_rig: Rig) -> None:
+    balance(dev_rig)
+    hook = {
+        "targetType": "PAUSE",
+        "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+        "timeoutConfiguration": {"timeoutInMinutes": 90, "action": "ROLLBACK"},
+    }
+    dev_rig.push("v2")
+    configuration = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 1, "lifecycleHooks": [hook]}
+    spec = {**image_spec("v2"), "service": {"deploymentConfiguration": configuration}}
+    change = dev_rig.ask("deploy", spec)
+    assert "It stays paused for you before production traffic moves" in change.plan["churn"]["sentence"]
+    change = dev_rig.pass_time(change, 400)
+    assert change.state == State.RUNNING
+    assert change.progress["rollout"]["waiting_for"]["id"] == "paused_hook", change.progress["rollout"]
+    assert change.deadline_at is not None
+    assert (change.deadline_at - change.created_at).total_seconds() > 90 * 60, "a pause is no sign of trouble"
+
+
+def test_settings_alone_succeed_without_a_service_deployment(dev_rig: Rig) -> None:
+    configuration = {"minimumHealthyPercent": 50, "deploymentCircuitBreaker": {"resetOnHealthyTask": False}}
+    before = dev_rig.facts()
+    spec = {"service": {"deploymentConfiguration": configuration, "enableExecuteCommand": True}}
+    change = run(dev_rig, spec)
+    after = dev_rig.facts()
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert "as they were asked for" in change.outcome
+    assert dev_rig.calls == [UPDATE]
+    assert after["currentServiceDeployment"] == before["currentServiceDeployment"]
+    assert after["enableExecuteCommand"] is True
+    assert after["deploymentConfiguration"]["minimumHealthyPercent"] == 50
+    assert after["deploymentConfiguration"]["deploymentCircuitBreaker"]["rollback"] is True
+    assert change.title == "Change rollout, ECS Exec of checkout-api"
+
+
+def test_settings_without_an_answer_are_looked_for(dev_rig: Rig) -> None:
+    change = dev_rig.ask("deploy", {"service": {"enableExecuteCommand": True}})
+    dev_rig.around = loses_answer(UPDATE, happened=True)
+    change = dev_rig.until(change)
+    assert (change.state, dev_rig.calls) == (State.SUCCEEDED, [UPDATE])
+
+
+def test_settings_that_never_arrived_are_sent_again(dev_rig: Rig) -> None:
+    change = dev_rig.ask("deploy", {"service": {"enableExecuteCommand": True}})
+    dev_rig.around = loses_answer(UPDATE, happened=False)
+    dev_rig.wake(change)
+    dev_rig.around = None
+    change = dev_rig.until(change)
+    assert (change.state, dev_rig.calls) == (State.SUCCEEDED, [UPDATE, UPDATE])
+
+
+def test_settings_survive_the_death_of_their_worker(dev_rig: Rig) -> None:
+    change = dev_rig.ask("deploy", {"service": {"enableExecuteCommand": True}})
+    dev_rig.around = dies_after(UPDATE)
+    with pytest.raises(Killed):
+        dev_rig.wake(change)
+    dev_rig.around = None
+    dev_rig.world.advance(120)
+    change = dev_rig.until(change)
+    assert (change.state, dev_rig.calls) == (State.SUCCEEDED, [UPDATE])
+
+
+def test_a_platform_version_alone_begins_a_deployment_that_is_watched(dev_rig: Rig) -> None:
+    before = dev_rig.facts()
+    change = run(dev_rig, {"service": {"platformVersion": "1.4.0"}})
+    after = dev_rig.facts()
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert "SUCCESSFUL" in change.outcome
+    assert after["currentServiceDeployment"] != before["currentServiceDeployment"]
+    assert (after["platformVersion"], after["taskDefinition"]) == ("1.4.0", before["taskDefinition"])
+    assert sent(change) == {"cluster": "prod", "service": "checkout-api", "platformVersion": "1.4.0"}
+
+
+def test_capacity_providers_go_with_a_forced_deployment_once(dev_rig: Rig) -> None:
+    strategy = [{"capacityProvider": "FARGATE", "weight": 1}]
+    with pytest.raises(InvalidSpec) as caught:
+        dev_rig.plan("deploy", {"service": {"capacityProviderStrategy": strategy}})
+    assert "service.forceNewDeployment" in caught.value.errors
+    spec = {"service": {"capacityProviderStrategy": strategy, "forceNewDeployment": True}}
+    change = dev_rig.ask("deploy", spec)
+    dev_rig.around = loses_answer(UPDATE, happened=True)
+    change = dev_rig.until(change)
+    assert (change.state, dev_rig.calls) == (State.SUCCEEDED, [UPDATE]), change.outcome
+    assert dev_rig.facts()["capacityProviderStrategy"] == [
+        {"capacityProvider": "FARGATE", "weight": 1, "base": 0}
+    ]
+
+
+def test_a_service_that_has_the_settings_already_is_refused(dev_rig: Rig) -> None:
+    with pytest.raises(ChangeRefused, match="is what PRIMARY runs already"):
+        dev_rig.ask("deploy", {"service": {"deploymentConfiguration": {"strategy": "ROLLING"}}})
+
+
+def test_forcing_alone_is_a_restart(dev_rig: Rig) -> None:
+    with pytest.raises(InvalidSpec, match="ask for a restart"):
+        dev_rig.plan("deploy", {"service": {"forceNewDeployment": True}})
+
+
+def test_secrets_stand_nowhere_in_what_is_kept(dev_rig: Rig) -> None:
+    patch = {
+        "containerDefinitions": {
+            "app": {
+                "environment": [
+                    {"name": "LOG_LEVEL", "value": {"keep": True}},
+                    {"name": "API_TOKEN", "value": "canary-environment"},
+                ],
+                "command": ["serve", "--password", "canary-command"],
+                "dockerLabels": {"api-key": "canary-label"},
+                "logConfiguration": {
+                    "logDriver": "splunk",
+                    "options": {"splunk-token": "canary-option", "splunk-url": "https://logs.example"},
+                },
+            }
+        }
+    }
+    change = dev_rig.ask("deploy", {"definition": patch})
+    kept = json.dumps([change.spec, change.plan, change.base, change.title])
+    change = dev_rig.until(change)
+    assert change.state == State.SUCCEEDED, change.outcome
+    container = registered(dev_rig)["containerDefinitions"][0]
+    assert container["command"][2] == "canary-command"
+    assert container["dockerLabels"] == {"api-key": "canary-label"}
+    assert container["logConfiguration"]["options"]["splunk-token"] == "canary-option"
+    assert {item["name"]: item["value"] for item in container["environment"]} == {
+        "LOG_LEVEL": "info",
+        "API_TOKEN": "canary-environment",
+    }
+    kept += json.dumps([change.spec, change.plan, change.progress, change.outcome])
+    kept += json.dumps(list(Attempt.objects.values_list("request", "response")))
+    assert "canary" not in kept
+
+
+def test_sealed_values_may_be_given_by_field_as_well(dev_rig: Rig) -> None:
+    change = run(dev_rig, {"containers": {"app": {"environment": {"LOG_LEVEL": seal("debug")}}}})
+    assert change.state == State.SUCCEEDED
+    values = {
+        item["name"]: item["value"] for item in registered(dev_rig)["containerDefinitions"][0]["environment"]
+    }
+    assert values == {"LOG_LEVEL": "debug", "API_TOKEN": "tok-1"}
