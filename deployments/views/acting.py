@@ -15,6 +15,7 @@ from aws.errors import AwsError
 from clusters.models import Environment, Service
 from clusters.queries import get_service, get_task
 from deployments.actions import request_change
+from deployments.asking import Asking, choices_for, read_asking
 from deployments.buttons import buttons_of_service, buttons_of_task
 from deployments.errors import ChangeRefused, ConfirmationMissing, InvalidSpec
 from deployments.freezes import is_way_back
@@ -37,7 +38,7 @@ from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
 
 PAGE = "deployments/act.html"
-PARTS = frozenset({"act-ready"})
+PARTS = frozenset({"act-ready", "act-plan"})
 # What is left to do while there is nothing to plan.
 MISSING = {
     Kind.ROLLBACK: "choose what to go back to",
@@ -150,6 +151,7 @@ def act(request: ConsoleRequest, what: Act) -> HttpResponse:
             # In development a click on the service page is enough: no plan was shown before it.
             plan_id=request.POST.get("plan_id", ""),
             confirm=request.POST.get("confirm", "").strip(),
+            terms=asking_of(request, what.service).terms,
             request=request,
         )
     except (InvalidSpec, ConfirmationMissing) as error:
@@ -161,12 +163,23 @@ def act(request: ConsoleRequest, what: Act) -> HttpResponse:
     return HttpResponseRedirect(change.get_absolute_url(), status=303)
 
 
+def asking_of(request: ConsoleRequest, service: Service) -> Asking:
+    return read_asking(request.POST, service)
+
+
 def plan_of(request: ConsoleRequest, what: Act) -> tuple[Plan | None, str]:
     """Return the plan, or the sentence that says why there is none."""
     if what.spec is None:
         return None, ""
     try:
-        plan = make_plan(what.service, what.kind, what.spec, access=request.access, now=timezone.now())
+        plan = make_plan(
+            what.service,
+            what.kind,
+            what.spec,
+            access=request.access,
+            now=timezone.now(),
+            terms=asking_of(request, what.service).terms,
+        )
     except (InvalidSpec, ChangeRefused) as error:
         return None, error.sentence
     except AwsError as error:
@@ -188,6 +201,9 @@ def show(
     service, data = what.service, request.POST
     reason, confirm = data.get("reason", "").strip(), data.get("confirm", "").strip()
     active = active_change_of(service) if what.kind not in BESIDE else None
+    asking = asking_of(request, service)
+    asking.errors |= errors or {}
+    now = timezone.now()
     context = {
         **what.extra,
         "act": what,
@@ -203,6 +219,8 @@ def show(
         "reason": reason,
         "ticket": data.get("ticket", "").strip(),
         "confirm": confirm,
+        "asking": asking,
+        "choices": choices_for(service, what.kind, what.spec or {}, request.access, asking, now),
         "left": left_to_act(what, plan, reason, confirm),
         "approvers": approvers_of(request, service) if plan and plan.needs_approval else [],
     }
