@@ -49,11 +49,15 @@ class Operator:
         """Answer a PAUSE hook. IAM: ecs:ContinueServiceDeployment."""
         return self._call("continue_service_deployment", params)
 
+    def register_scalable_target(self, **params: Any) -> Answer:
+        """Set the bounds within which a service is scaled. IAM: application-autoscaling:RegisterScalableTarget."""
+        return self._call("register_scalable_target", params, service="application-autoscaling")
+
     def stop_task(self, cluster: str, task: str, reason: str) -> Answer:
         """Stop a task. IAM: ecs:StopTask."""
         return self._call("stop_task", {"cluster": cluster, "task": task, "reason": reason})
 
-    def _call(self, operation: str, params: dict[str, Any]) -> Answer:
-        answer = call(self.identity, self.scope, "ecs", operation, params, is_write=True)
+    def _call(self, operation: str, params: dict[str, Any], *, service: str = "ecs") -> Answer:
+        answer = call(self.identity, self.scope, service, operation, params, is_write=True)
         metadata = answer.pop("ResponseMetadata", {})
         return Answer(answer, str(metadata.get("RequestId", "")))

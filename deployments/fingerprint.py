@@ -16,6 +16,7 @@ LABELS = {
     "revisions": "the service revisions in use",
     "deployment_configuration": "the deployment configuration",
     "desired_count": "the desired count",
+    "bounds": "the autoscaler's bounds",
     "service_deployment": "the service deployment in flight",
     "task": "the task",
 }

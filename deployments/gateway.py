@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from aws import ecs
+from aws import autoscaling, ecs
+from aws.autoscaling import Autoscaling
 from aws.errors import AwsNotFound
 from aws.operator import Answer, Operator
 from clusters.models import Service
@@ -29,6 +30,7 @@ class Gateway(Protocol):
     def newest_definitions(self, family: str) -> list[Document]: ...
     def task(self, arn: str) -> Document | None: ...
     def tasks_of(self, deployment_id: str) -> list[Document]: ...
+    def autoscaling(self, *, in_full: bool = False) -> Autoscaling | None: ...
     def mutate(self, action: str, params: Mapping[str, Any]) -> tuple[Document, str]: ...
 
 
@@ -92,6 +94,11 @@ class AwsGateway:
         tasks = ecs.describe_tasks(self.scope, self.cluster, arns).items
         return [task for task in tasks if task.get("startedBy") == deployment_id]
 
+    def autoscaling(self, *, in_full: bool = False) -> Autoscaling | None:
+        """Return the autoscaler's bounds, in full with what moves the count; None where nobody scales."""
+        ask = autoscaling.describe if in_full else autoscaling.bounds
+        return ask(self.scope, self.cluster, self.name)
+
     def mutate(self, action: str, params: Mapping[str, Any]) -> tuple[Document, str]:
         """Make one mutating call, never retried, signed by the requester's identity; return answer and request id."""
         operator = Operator(
@@ -105,6 +112,7 @@ class AwsGateway:
             ),
             "ecs:ContinueServiceDeployment": operator.continue_service_deployment,
             "ecs:StopTask": operator.stop_task,
+            "application-autoscaling:RegisterScalableTarget": operator.register_scalable_target,
         }
         answer = calls[action](**params)
         return answer.data, answer.request_id

@@ -32,7 +32,10 @@ class Line:
 def lines_of(change: Change) -> list[Line]:
     """Return the lines of a change, from the diff of the plan that its requester saw."""
     if change.kind == Kind.SCALE:
-        return [Line("Desired count", before_count(change), str(change.spec.get("desired_count", "")))]
+        return [
+            Line("Desired count", before_count(change), str(change.spec.get("desired_count", ""))),
+            *bound_lines(change),
+        ]
     if change.kind == Kind.RESTART:
         return [Line("Everything", after="the same task definition, new tasks")]
     if change.kind == Kind.CONTINUE:
@@ -51,6 +54,19 @@ def lines_of(change: Change) -> list[Line]:
         hidden = len(lines) - LINES_SHOWN + 1
         return [*lines[: LINES_SHOWN - 1], Line("And", after=f"{hidden} more fields")]
     return lines or fallback(change)
+
+
+def bound_lines(change: Change) -> list[Line]:
+    """Return the lines of the autoscaler's bounds where a scale moves them."""
+    spec, seen = change.spec, change.spec.get("seen") or ["", "", False]
+    lines = [
+        Line(label, str(seen[place]), str(spec[name]))
+        for place, (name, label) in enumerate((("min_capacity", "Minimum"), ("max_capacity", "Maximum")))
+        if name in spec
+    ]
+    if "suspend" in spec:
+        lines.append(Line("Autoscaling", after="suspended" if spec["suspend"] else "resumed"))
+    return lines
 
 
 def before_count(change: Change) -> str:

@@ -32,7 +32,8 @@ from deployments.queries import (
 )
 from deployments.queueing import gives_way
 from deployments.remaining import confirmation_left, left_sentence
-from deployments.scaling import scale_facts
+from deployments.scaling import autoscaling_of, scale_facts
+from deployments.scaling_form import ScaleForm
 from deployments.verbs import verb_for
 from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
@@ -73,14 +74,25 @@ def scale(request: ConsoleRequest, account_id: str, region: str, cluster: str, n
     """Set the desired count."""
     service = get_service(request, account_id, region, cluster, name)
     request.access.require("service.scale", service.access_resource)
-    typed = fields_of(request).get("desired_count", "").strip()
-    spec = {"desired_count": int(typed)} if typed.isdecimal() and len(typed) < 6 else None
-    verb = f"Scale to {typed}" if spec else "Scale"
-    extra = {"typed": typed or str(service.desired_count), "facts": scale_facts(service), "is_scale": True}
-    if typed and spec is None:
-        extra["errors"] = {"desired_count": "The desired count is a whole number from 0."}
-    if spec == {"desired_count": service.desired_count} and request.method == "GET":
-        spec = None
+    form = ScaleForm(fields_of(request), service)
+    verb = (
+        f"Scale to {form.typed}"
+        if form.spec and form.is_count_new
+        else "Set the bounds"
+        if form.spec
+        else "Scale"
+    )
+    found, problem = autoscaling_of(service)
+    extra = {
+        "form": form,
+        "typed": form.typed or str(service.desired_count),
+        "facts": scale_facts(service),
+        "is_scale": True,
+        "autoscaling": found,
+        "autoscaling_problem": problem,
+        "errors": form.errors,
+    }
+    spec = None if request.method == "GET" and not form.is_new else form.spec
     return act(request, Act(service, Kind.SCALE, spec, f"Scale {service.name}", verb, "scale", extra))
 
 

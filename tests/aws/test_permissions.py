@@ -19,9 +19,22 @@ SERVICES = {
     "s3.py": "s3",
     "cloudtrail.py": "cloudtrail",
 }
-SMALL = ("iam.py", "secrets.py", "elb.py", "scaling_reads.py", "alarms.py", "capacity.py")
+SMALL = (
+    "iam.py",
+    "secrets.py",
+    "elb.py",
+    "scaling_reads.py",
+    "alarms.py",
+    "capacity.py",
+    "autoscaling.py",
+    "cloudwatch.py",
+)
 # IAM grants the listing of a bucket under another name than the call's.
-NAMED_OTHERWISE = {"s3:ListObjectsV2": "s3:ListBucket"}
+NAMED_OTHERWISE = {
+    "s3:ListObjectsV2": "s3:ListBucket",
+    # The one call of the operator that is not to ECS.
+    "ecs:RegisterScalableTarget": "application-autoscaling:RegisterScalableTarget",
+}
 VERBS = "put|list|describe|get|batch_get|filter|register|update|stop|run|lookup"
 
 

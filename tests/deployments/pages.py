@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from aws import ecr
+from aws import autoscaling, ecr
 from aws.ecr import ImageTag
 from clusters.models import Service, Task
 from tests.builders import (
@@ -52,6 +52,9 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     found = Registry()
     monkeypatch.setattr(ecr, "list_images", found.list_images)
     monkeypatch.setattr(ecr, "find_image", found.find_image)
+    # Nobody scales the services of these pages.
+    monkeypatch.setattr(autoscaling, "bounds", lambda *_: None)
+    monkeypatch.setattr(autoscaling, "describe", lambda *_: None)
     return found
 
 
