@@ -15,27 +15,15 @@ ENVIRONMENTS = [("production", "Production"), ("staging", "Staging"), ("developm
 # What belongs together: label, and how the actions of a kind begin.
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "changes": ("Changes", ("change.", "failure.")),
+    "outside": ("Outside the console", ("deployments.attributed",)),
+    "overrides": ("Overrides", ("change.overridden", "change.glass_broken", "override.")),
+    "rules": ("Policies and freezes", ("policy.", "freeze.")),
     "access": (
         "Access and people",
-        (
-            "access.",
-            "rolebinding.",
-            "group_mapping.",
-            "person.",
-            "user.",
-            "group.",
-            "token.",
-            "apitoken.",
-            "admin.",
-            "policy.",
-            "freeze.",
-        ),
+        ("access.", "rolebinding.", "user.", "group.", "group_mapping.", "person.", "token.", "admin."),
     ),
-    "sign-ins": ("Sign-ins", ("sign_in.", "sessions.", "factor.", "factors.")),
-    "reads": (
-        "Sensitive reads",
-        ("logs.download", "environment.", "audit.exported", "deployments.exported", "report."),
-    ),
+    "sign-ins": ("Sign-ins", ("sign_in.", "sessions.", "factor.")),
+    "reads": ("Sensitive reads", ("logs.download", "environment.", "audit.exported", "deployments.exported")),
     "accounts": ("AWS accounts", ("account.",)),
     "ledger": ("The ledger itself", ("audit.",)),
 }

@@ -40,5 +40,5 @@ def recent_counts(now: datetime) -> dict[str, int]:
     return AuditEntry.objects.filter(at__gte=now - RECENT).aggregate(
         refused=Count("seq", filter=Q(outcome="refused")),
         failed=Count("seq", filter=Q(outcome="failed")),
-        reads=Count("seq", filter=of_kind("reads")),
+        **{kind: Count("seq", filter=of_kind(kind)) for kind in ("outside", "overrides", "reads")},
     )

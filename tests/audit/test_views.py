@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,16 @@ def test_kinds_gather_actions(as_: SignedIn, kind: str, shown: str, hidden: str)
     page = as_("dan").get(reverse("audit"), {"kind": kind}).content.decode()
     assert shown in page
     assert hidden not in page
+
+
+def test_what_an_auditor_looks_for_first_is_counted(as_: SignedIn) -> None:
+    record(action="change.overridden", actor="alice", target="CR-1")
+    record(action="deployments.attributed", actor="system")
+    record(action="access.refused", actor="carol", outcome="refused")
+    page = as_("dan").get(reverse("audit")).content.decode()
+    counted = {name: int(count) for name, count in re.findall(r"</svg>([A-Z][a-z ]+) <b>(\d+)</b>", page)}
+    expected = {"Refused": 1, "Failed": 0, "Outside the console": 1, "Overrides": 1, "Sensitive reads": 0}
+    assert counted == expected
 
 
 def test_entries_of_a_period_come_in_the_order_in_which_they_were_written() -> None:
