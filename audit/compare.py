@@ -9,6 +9,8 @@ from typing import Any
 
 Path = tuple[str, ...]
 MISSING = object()
+# What a page of an entry shows in places of its own.
+SHOWN_ELSEWHERE = frozenset({"before", "after", "from", "to", "by_token", "aws_request_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,15 @@ def compare(data: Mapping[str, Any]) -> Comparison | None:
         return None
     before, after = dict(flatten(old)), dict(flatten(new))
     return Comparison(lines_of(before, after, "del"), lines_of(after, before, "add"))
+
+
+def details_of(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the plain values of an entry's data that stand nowhere else on its page."""
+    return [
+        (name.replace("_", " ").capitalize(), str(value))
+        for name, value in data.items()
+        if name not in SHOWN_ELSEWHERE and isinstance(value, str | int | float) and value != ""
+    ]
 
 
 def flatten(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from audit import queries
 from audit.actions import record
-from audit.compare import compare
+from audit.compare import compare, details_of
 from audit.exports import LEDGER, begin_export
 from audit.filters import AuditFilter
 from audit.models import AuditEntry
@@ -61,7 +61,8 @@ def shown(entry: AuditEntry | None) -> dict[str, Any]:
     except ValueError:
         # Bytes that were tampered with are shown as they are.
         content = hashed
-    return {"entry": entry, "content": content, "hashed": hashed, "comparison": compare(entry.data)}
+    context = {"entry": entry, "content": content, "hashed": hashed}
+    return {**context, "comparison": compare(entry.data), "details": details_of(entry.data)}
 
 
 @require_GET

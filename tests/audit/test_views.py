@@ -218,6 +218,7 @@ def test_before_and_after_stand_side_by_side(as_: SignedIn) -> None:
     entry = record(
         action="policy.changed",
         actor="alice",
+        data={"policy_version": 4, "by": ""},
         before={"approvals": 1, "from": {"roles": ["release_manager"]}},
         after={"approvals": 2, "from": {"roles": ["release_manager"]}},
     )
@@ -226,6 +227,8 @@ def test_before_and_after_stand_side_by_side(as_: SignedIn) -> None:
     assert dock.strip().startswith('<section class="dock" id="audit-dock"')
     assert '<span class="del">- approvals: 1</span>' in dock
     assert '<span class="add">+ approvals: 2</span>' in dock
+    assert '<dt>Policy version</dt><dd class="wrap-any">4</dd>' in dock
+    assert "<dt>By</dt>" not in dock
     assert dock.count("[0]: &quot;release_manager&quot;") == 2
 
 
