@@ -14,8 +14,9 @@ from django.test import Client
 
 from access.models import ApiToken
 from access.tokens import create_token
+from tests.deployments.conftest import dev_rig, make_rig, rig
 
-pytest_plugins = ["tests.deployments.conftest"]
+__all__ = ["dev_rig", "make_rig", "rig"]
 ROOT = "/api/v1"
 
 
