@@ -41,8 +41,9 @@ class Look:
 _pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="preflight")
 
 
-def gather(looks: Sequence[Look], *, seconds: float = SECONDS) -> list[Check]:
+def gather(looks: Sequence[Look]) -> list[Check]:
     """Make all looks side by side and return their checks in order; takes no longer than the bound."""
+    seconds = SECONDS
     pending = [(look, _pool.submit(contextvars.copy_context().run, look.make)) for look in looks]
     wait([future for _, future in pending], timeout=seconds)
     return [check for look, future in pending for check in outcome(look, future, seconds)]

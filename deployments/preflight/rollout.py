@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from aws import alarms, scaling_reads
+from aws import alarms, autoscaling
 from aws.scope import Scope
 from clusters.models import Service
 from clusters.service_view import deployments_of, primary_of
@@ -113,7 +113,7 @@ def empty_check(service: Service) -> Check:
 def safety_looks(
     scope: Scope, service: Service, churn: Mapping[str, Any], asked: Configuration | None = None
 ) -> Iterable[Look]:
-    """Return looks at the alarms that watch the rollout, and at who else sets the count; up to three calls."""
+    """Return looks at the alarms that watch the rollout, and at who else sets the count; up to five calls."""
     settings = configuration_of(service, asked).get("alarms") or {}
     names = tuple(str(name) for name in settings.get("alarmNames") or [])
     rolls_back = bool(settings.get("rollback"))
@@ -144,14 +144,14 @@ def alarms_check(scope: Scope, names: tuple[str, ...], *, rolls_back: bool) -> C
 def autoscaler_check(scope: Scope, cluster: str, service: str, peak: int) -> Check:
     """Say what Application Auto Scaling may do meanwhile: it goes on adding tasks, and takes none away."""
     title = "Autoscaler"
-    found = answers.get(scaling_reads.scaled, scope, cluster, service)
+    found = answers.get(autoscaling.describe, scope, cluster, service)
     if found is None:
         return Check("autoscaler", title, OK, "Nobody else sets the desired count.")
     bounds = f"between {found.least} and {found.most} tasks"
     if found.suspended:
         text = f"Scales {bounds}; suspended: {', '.join(found.suspended)}."
         return Check("autoscaler", title, WARN, text)
-    policies = ", ".join(found.policies) or "no policy"
+    policies = ", ".join(policy.name for policy in found.policies) or "no policy"
     text = (
         f"Scales {bounds} by {policies}. During the rollout it may add tasks and takes none away;"
         f" the {peak} tasks at the peak change with the desired count."

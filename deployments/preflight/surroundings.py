@@ -25,7 +25,7 @@ def rollout_checks(
     """Return the checks of a rollout of a definition, by itself the present one, with this much set otherwise.
 
     Takes four seconds at most. Calls of AWS in all: 3 for each image of ECR, 1 for each role, secret, parameter and
-    log group, 2 for each target group, 1 for alarms, 1 or 2 for the autoscaler, 1 for the Fargate quota or 2 to 6 for
+    log group, 2 for each target group, 1 for alarms, 1 or 4 for the autoscaler, 1 for the Fargate quota or 2 to 6 for
     instances. A usual service on Fargate with a load balancer, one image, two roles and two secrets costs 12; the next
     plan within half a minute asks only for what was absent.
     """

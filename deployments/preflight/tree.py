@@ -33,13 +33,22 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
             "only-task",
         ),
         *("scale-to-zero", "definition", "in-flight", "target-succeeded", "target-known", "target-revision"),
-        *("target-active", "same-definition"),
+        *("target-active", "same-definition", "unknown-members"),
     ),
     "images": ("image-", "architecture-", "scan-", "expiry-", "nothing-to-pin"),
     "roles": ("execution-role", "task-role", "pass-role", "secret-"),
     "logs": ("log-configuration", "log-group-"),
     "network": (
-        *("network", "load-balancer-", "alternate-", "target-group-", "health-check-", "grace-", "drain-"),
+        *(
+            "network",
+            "load-balancer-",
+            "alternate-",
+            "target-group-",
+            "health-check-",
+            "grace-",
+            "grace-unused",
+            "drain-",
+        ),
     ),
     "capacity": (
         *("task-size", "ephemeral-storage", "platform-version", "capacity-providers", "instance-room"),
@@ -54,7 +63,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
             "last-good",
             "desired-count",
         ),
-        "autoscaler",
+        *("autoscaler", "pause", "exec-later"),
     ),
     "policy": ("permission", "another-change", "scheduled", "freeze"),
 }

@@ -23,7 +23,6 @@ SMALL = (
     "iam.py",
     "secrets.py",
     "elb.py",
-    "scaling_reads.py",
     "alarms.py",
     "capacity.py",
     "autoscaling.py",

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from aws import autoscaling, ecr
+from aws import autoscaling, calls, ecr
 from aws.ecr import ImageTag
 from clusters.models import Service, Task
 from tests.builders import (
@@ -55,6 +55,10 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     # Nobody scales the services of these pages.
     monkeypatch.setattr(autoscaling, "bounds", lambda *_: None)
     monkeypatch.setattr(autoscaling, "describe", lambda *_: None)
+    monkeypatch.setattr(ecr, "platforms_of", lambda *_: [])
+    monkeypatch.setattr(ecr, "expiry_rules", lambda *_: [])
+    # Nothing else of AWS is there, and that is found out at once.
+    monkeypatch.setattr(calls, "ATTEMPTS", 1)
     return found
 
 
@@ -62,9 +66,13 @@ def deployable(environment: str = "production", **fields: object) -> Service:
     """Return a service that runs revision 7 of a known definition and once ran revision 6."""
     name = str(fields.pop("name", "checkout-api"))
     cluster = make_cluster(f"{environment}-core", make_account(environment))
-    service = make_service(name, cluster, **fields)
-    make_task_definition(service, 7)
-    old = make_task_definition(service, 6)
+    facts = {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a"]}}}
+    given = fields.pop("facts", {})
+    assert isinstance(given, dict)
+    service = make_service(name, cluster, facts={**facts, **given}, **fields)
+    role = {"executionRoleArn": f"arn:aws:iam::{cluster.account.account_id}:role/execution"}
+    make_task_definition(service, 7, facts=role)
+    old = make_task_definition(service, 6, facts=role)
     make_service_deployment(
         service, task_definition_arn=old.arn, created_at=timezone.now() - timedelta(days=2)
     )

@@ -133,7 +133,8 @@ def test_variables_and_secrets_are_added_changed_and_removed(as_: AsPerson, regi
 def test_a_plan_that_moved_is_409_and_shows_the_new_plan(as_: AsPerson, registry: Registry) -> None:
     service, alice = deployable(), as_("alice")
     form = fill(alice, service, **confirmed(**{"image.app": "v9"}))
-    newer = make_task_definition(service, 8)
+    role = {"executionRoleArn": "arn:aws:iam::111122223333:role/execution"}
+    newer = make_task_definition(service, 8, facts=role)
     service.facts["deployments"][0]["taskDefinition"] = newer.arn
     service.facts["taskDefinition"] = service.task_definition_arn = newer.arn
     service.save()

@@ -464,7 +464,7 @@ def test_a_missing_permission_on_load_balancers_is_named_as_iam_names_it(
 def test_a_slow_aws_is_not_waited_for(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     found(shop, definition())
     gathering.answers.clear()
-    monkeypatch.setattr(gathering.gather, "__kwdefaults__", {"seconds": 0.5})
+    monkeypatch.setattr(gathering, "SECONDS", 0.5)
     shop.sandbox.faults.add("latency", operation="GetRole", milliseconds=2000, count=1)
     began = time.monotonic()
     checks = found(shop, definition())
