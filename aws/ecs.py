@@ -61,10 +61,16 @@ def describe_services(scope: Scope, cluster: str, names_or_arns: Iterable[str]) 
 
 
 def list_task_arns(
-    scope: Scope, cluster: str, service: str | None = None, desired_status: str = "RUNNING"
+    scope: Scope,
+    cluster: str,
+    service: str | None = None,
+    desired_status: str = "RUNNING",
+    *,
+    started_by: str = "",
 ) -> list[str]:
     """List tasks; desired status RUNNING includes those that start, STOPPED those that end. IAM: ecs:ListTasks."""
     wanted = {"serviceName": service} if service else {}
+    wanted |= {"startedBy": started_by} if started_by else {}
     return read_pages(
         scope, "ecs", "list_tasks", "taskArns", cluster=cluster, desiredStatus=desired_status, **wanted
     )

@@ -53,6 +53,10 @@ class Operator:
         """Set the bounds within which a service is scaled. IAM: application-autoscaling:RegisterScalableTarget."""
         return self._call("register_scalable_target", params, service="application-autoscaling")
 
+    def run_task(self, **params: Any) -> Answer:
+        """Run tasks; the same clientToken returns the same tasks. IAM: ecs:RunTask, ecs:TagResource, iam:PassRole."""
+        return self._call("run_task", params)
+
     def stop_task(self, cluster: str, task: str, reason: str) -> Answer:
         """Stop a task. IAM: ecs:StopTask."""
         return self._call("stop_task", {"cluster": cluster, "task": task, "reason": reason})

@@ -71,6 +71,7 @@ def buttons_of_service(
         button("service.rollback", "rollback", label, "back", no_way_back, key="r", href=way_back),
         button("service.restart", "restart", "Restart", "restart", busy, is_click=click),
         button("service.scale", "scale", "Scale", "scale", busy, daemon),
+        button("task.run", "run-task", "Run task", "play", stands),
         button("service.deploy", "deploy", "Deploy", "deploy", busy, key="d", is_primary=True),
     ]
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from clusters.models import Service
 from clusters.spans import spell
-from deployments.models import Change
+from deployments.models import Change, Kind
 from deployments.pauses import CONTINUE, ROLLBACK, Pause
 from deployments.states import State
 from deployments.verbs import verb_for
@@ -200,6 +200,10 @@ def rollback_choices(change: Change, access: Access) -> list[Choice]:
     if not verb_for(change.kind).can_be_rolled_back(change):
         return []
     decision = access.can("service.rollback", change.access_resource)
+    if change.kind == Kind.RUN_TASK:
+        text = "Every task of it gets SIGTERM, then SIGKILL after its stop timeout."
+        reason = "" if decision else decision.reason
+        return [Choice("rollback-change", "Stop", text, "Stop its tasks", "x", "danger", reason)]
     before = str(change.progress.get("previous_task_definition_arn") or "").rsplit(":", 1)[-1]
     button = f"Roll back to :{before}" if before.isdecimal() else "Roll back"
     text = "ECS stops this rollout and returns to what ran before."

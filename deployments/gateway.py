@@ -30,6 +30,7 @@ class Gateway(Protocol):
     def newest_definitions(self, family: str) -> list[Document]: ...
     def task(self, arn: str) -> Document | None: ...
     def tasks_of(self, deployment_id: str) -> list[Document]: ...
+    def tasks_started_by(self, started_by: str) -> list[Document]: ...
     def autoscaling(self, *, in_full: bool = False) -> Autoscaling | None: ...
     def mutate(self, action: str, params: Mapping[str, Any]) -> tuple[Document, str]: ...
 
@@ -38,8 +39,8 @@ class AwsGateway:
     """The gateway to AWS: reads by the role that reads, mutations by the role that deploys.
 
     Needs ecs:Describe* and ecs:List*; for mutations ecs:RegisterTaskDefinition, ecs:TagResource,
-    ecs:UpdateService, ecs:StopServiceDeployment, ecs:ContinueServiceDeployment, ecs:StopTask and iam:PassRole on the
-    tasks' roles.
+    ecs:UpdateService, ecs:StopServiceDeployment, ecs:ContinueServiceDeployment, ecs:StopTask, ecs:RunTask,
+    application-autoscaling:RegisterScalableTarget and iam:PassRole on the tasks' roles.
     """
 
     def __init__(self, service: Service, change: Change) -> None:
@@ -94,6 +95,17 @@ class AwsGateway:
         tasks = ecs.describe_tasks(self.scope, self.cluster, arns).items
         return [task for task in tasks if task.get("startedBy") == deployment_id]
 
+    def tasks_started_by(self, started_by: str) -> list[Document]:
+        """Return the tasks of the cluster that one caller started, also those that have stopped lately."""
+        arns = [
+            arn
+            for status in ("RUNNING", "STOPPED")
+            for arn in ecs.list_task_arns(
+                self.scope, self.cluster, desired_status=status, started_by=started_by
+            )
+        ]
+        return ecs.describe_tasks(self.scope, self.cluster, arns).items if arns else []
+
     def autoscaling(self, *, in_full: bool = False) -> Autoscaling | None:
         """Return the autoscaler's bounds, in full with what moves the count; None where nobody scales."""
         ask = autoscaling.describe if in_full else autoscaling.bounds
@@ -112,6 +124,7 @@ class AwsGateway:
             ),
             "ecs:ContinueServiceDeployment": operator.continue_service_deployment,
             "ecs:StopTask": operator.stop_task,
+            "ecs:RunTask": operator.run_task,
             "application-autoscaling:RegisterScalableTarget": operator.register_scalable_target,
         }
         answer = calls[action](**params)

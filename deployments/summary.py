@@ -38,6 +38,8 @@ def lines_of(change: Change) -> list[Line]:
         ]
     if change.kind == Kind.RESTART:
         return [Line("Everything", after="the same task definition, new tasks")]
+    if change.kind == Kind.RUN_TASK:
+        return run_lines(change)
     if change.kind == Kind.CONTINUE:
         action = "roll back" if change.spec.get("action") == "ROLLBACK" else "continue"
         return [Line("Paused at", str(change.spec.get("stage", "")), action)]
@@ -54,6 +56,22 @@ def lines_of(change: Change) -> list[Line]:
         hidden = len(lines) - LINES_SHOWN + 1
         return [*lines[: LINES_SHOWN - 1], Line("And", after=f"{hidden} more fields")]
     return lines or fallback(change)
+
+
+def run_lines(change: Change) -> list[Line]:
+    """Return the lines of a task that is run once: how many, and what is overridden, masked."""
+    lines = [Line("Tasks", after=str(change.spec.get("count", 1)))]
+    for name, parts in (change.spec.get("containers") or {}).items():
+        if command := parts.get("command"):
+            lines.append(Line(f"Command, {name}", after=" ".join(command.get("words") or []), is_mono=True))
+        lines += [
+            Line(f"{variable}, {name}", after="set", is_masked=True)
+            for variable in parts.get("environment") or {}
+        ]
+        lines += [
+            Line(f"{LABELS[key]}, {name}", after=str(parts[key])) for key in ("cpu", "memory") if key in parts
+        ]
+    return lines
 
 
 def bound_lines(change: Change) -> list[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from deployments.views import acting, approvals, changes, composer, deployment, history, pauses
+from deployments.views import acting, approvals, changes, composer, deployment, history, pauses, run_task
 
 SERVICE = "services/<str:account_id>/<str:region>/<str:cluster>/<str:name>/"
 TASK = "tasks/<str:account_id>/<str:region>/<str:cluster>/<str:task_id>/"
@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{SERVICE}restart/", acting.restart, name="restart"),
     path(f"{SERVICE}scale/", acting.scale, name="scale"),
     path(f"{SERVICE}rollback/", acting.rollback, name="rollback"),
+    path(f"{SERVICE}run-task/", run_task.run_task, name="run-task"),
     path(f"{SERVICE}pause/", pauses.answer_pause, name="answer-pause"),
     path(f"{SERVICE}pause/comparison/", pauses.pause_comparison, name="pause-comparison"),
     path(f"{SERVICE}deployments/", history.service_deployments, name="service-deployments"),

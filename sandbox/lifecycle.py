@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ STOPPED_VISIBLE = 3600.0
 
 # How applications end on SIGTERM: most leave the signal's own code, some end cleanly.
 SIGTERM_EXITS = (143, 143, 0)
+# What a command of a task that is run once ends with.
+_EXIT = re.compile(r"\bexit (\d{1,3})\b")
 
 
 def begin(world: World, task: Task) -> None:
@@ -191,12 +194,24 @@ def resume(world: World, task: Task) -> None:
 
 
 def _plan_exit(world: World, task: Task, container: Container) -> None:
-    behaviour = behaviour_of(container.image)
+    behaviour = _command_behaviour(task, container) or behaviour_of(container.image)
     if behaviour.exit_code is None or world.rng.random() >= behaviour.chance:
         return
     delay = world.rng.uniform(*behaviour.exits_after)
     task_logs.write_growth(world, task, container, behaviour, delay)
     _later(world, task, (delay, delay), lambda w, t: _exit(w, t, container, behaviour))
+
+
+def _command_behaviour(task: Task, container: Container) -> Behaviour | None:
+    """Return how a command that a task of its own is run for ends: with 0, or with what `exit N` in it says."""
+    if task.service is not None:
+        return None
+    overrides = task.overrides.get("containerOverrides") or []
+    command = next((item.get("command") for item in overrides if item.get("name") == container.name), None)
+    if not command:
+        return None
+    found = _EXIT.search(" ".join(command))
+    return Behaviour("command", exit_code=int(found[1]) if found else 0, exits_after=(15.0, 30.0))
 
 
 def _exit(world: World, task: Task, container: Container, behaviour: Behaviour) -> None:

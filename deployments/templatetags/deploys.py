@@ -214,6 +214,7 @@ def again_page(change: Change) -> str:
         Kind.RESTART: "restart",
         Kind.ROLLBACK: "rollback",
         Kind.CONTINUE: "answer-pause",
+        Kind.RUN_TASK: "run-task",
     }
     view = address.get(Kind(change.kind), "deploy")
     page = service_page(view, change.service)

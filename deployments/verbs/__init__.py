@@ -9,6 +9,7 @@ from deployments.verbs.continuing import Continue
 from deployments.verbs.deploy import Deploy
 from deployments.verbs.restart import Restart
 from deployments.verbs.rollback import Rollback
+from deployments.verbs.run_task import RunTask
 from deployments.verbs.scale import Scale
 from deployments.verbs.stop_task import StopTask
 
@@ -19,6 +20,7 @@ VERBS: dict[str, Verb] = {
     Kind.ROLLBACK: Rollback(),
     Kind.STOP_TASK: StopTask(),
     Kind.CONTINUE: Continue(),
+    Kind.RUN_TASK: RunTask(),
 }
 
 

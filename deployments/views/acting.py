@@ -44,6 +44,7 @@ PARTS = frozenset({"act-ready", "act-plan"})
 MISSING = {
     Kind.ROLLBACK: "choose what to go back to",
     Kind.CONTINUE: "wait for a deployment to pause",
+    Kind.RUN_TASK: "fix what is marked red",
 }
 
 

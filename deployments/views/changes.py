@@ -27,6 +27,7 @@ from deployments.models.changes import BESIDE
 from deployments.pauses import Pause, pause_in
 from deployments.queries import Approvers, changes_with_places, get_change
 from deployments.risk import cues_of
+from deployments.run_view import run_tasks_of
 from deployments.states import State
 from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
 from logs.views import render_panel
@@ -80,11 +81,13 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
         "deployment": deployment,
         "cues": cues_of(change, newest) if change.state == State.AWAITING_APPROVAL else [],
         "attempts": attempts,
+        "run_tasks": run_tasks_of(change),
         "approvals": approvals,
         "timeline": timeline_of(transitions, attempts, approvals, events_during(change), answers_to(change)),
         "entries": entries_about(f"CR-{change.pk}").defer("canonical").order_by("-seq")[:30],
         "can_audit": bool(access.can("audit.view")),
-        "can_read_logs": bool(access.can("logs.view", service.access_resource)),
+        # A task that was run once has its logs on its own page.
+        "can_read_logs": change.kind not in BESIDE and bool(access.can("logs.view", service.access_resource)),
         "is_again": change.kind == Kind.DEPLOY and not change.is_active,
     }
 

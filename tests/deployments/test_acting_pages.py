@@ -159,9 +159,9 @@ def test_a_task_of_no_service_is_not_ours_to_stop(as_: AsPerson) -> None:
 
 def test_buttons_are_off_with_the_role_that_is_missing(as_: AsPerson) -> None:
     html = buttons(as_("carol"), deployable())
-    assert html.count('aria-disabled="true"') == 4
+    assert html.count('aria-disabled="true"') == 5
     assert (
-        "To roll back, restart, scale or deploy here you need the role operator, on-call or release manager."
+        "To roll back, restart, scale, run task or deploy here you need the role operator, on-call or release manager."
         in html
     )
     assert "<a " not in html
@@ -202,7 +202,7 @@ def test_buttons_are_off_where_ecs_does_not_roll_out(
     fields: dict[str, str], said: str, as_: AsPerson
 ) -> None:
     html = buttons(as_("alice"), deployable(**fields))
-    assert html.count('aria-disabled="true"') == 4
+    assert html.count('aria-disabled="true"') == 5
     assert said in html
 
 

@@ -119,6 +119,7 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "restart": ("service", OPERATE, (302, 404, 403, 409, 409, 403, 403)),
     "scale": ("service", OPERATE, (302, 404, 403, 422, 422, 403, 403)),
     "rollback": ("service", OPERATE, (302, 404, 403, 422, 422, 403, 403)),
+    "run-task": ("service", OPERATE, (302, 404, 403, 409, 409, 403, 403)),
     "answer-pause": ("service", OPERATE, (302, 404, 403, 422, 422, 403, 403)),
     # Nothing is paused there.
     "pause-comparison": ("service", (302, 404, 404, 404, 404, 404, 404), REFUSED),
