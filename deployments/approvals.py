@@ -48,16 +48,18 @@ def voice_of(person: User, resource: Resource, now: datetime, access: Access | N
 
 def standing_approvals(change: Change, now: datetime) -> list[Approval]:
     """Return the approvals bound to what the change is now, unused, in time, and by others than its authors."""
-    given = change.approvals.filter(
-        decision=Approval.Decision.APPROVE,
-        spec_sha256=change.spec_sha256,
-        base_fingerprint=change.base_fingerprint,
-        policy_sha256=change.policy_sha256,
-        consumed_at=None,
-        voided_at=None,
-        expires_at__gt=now,
-    ).select_related("approver")
-    return list(given.exclude(approver__in=authors_of(change)))
+    bound = (change.spec_sha256, change.base_fingerprint, change.policy_sha256)
+    authors = authors_of(change)
+    return [
+        item
+        for item in change.approvals.all()
+        if item.decision == Approval.Decision.APPROVE
+        and (item.spec_sha256, item.base_fingerprint, item.policy_sha256) == bound
+        and item.consumed_at is None
+        and item.voided_at is None
+        and item.expires_at > now
+        and item.approver_id not in authors
+    ]
 
 
 def voices_for(change: Change, now: datetime) -> list[Voice]:

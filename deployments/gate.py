@@ -10,13 +10,16 @@ from django.urls import reverse
 
 from clusters.models import Service
 from clusters.spans import spell
+from deployments.approvals import authors_of
 from deployments.models import Change, Kind
 from deployments.pauses import CONTINUE, ROLLBACK, Pause
+from deployments.queueing import waits_turn
 from deployments.states import State
 from deployments.verbs import verb_for
 
 if TYPE_CHECKING:
     from access.queries import Access
+    from deployments.review import Review
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,15 @@ class Gate:
 
 
 def gate_of(
-    change: Change, access: Access, approvers: list[str], now: datetime, pause: Pause | None = None
+    change: Change, access: Access, review: Review, now: datetime, pause: Pause | None = None
 ) -> Gate | None:
     """Return the gate of a change, None where nothing can be done."""
     state = change.state_choice
     if state == State.AWAITING_APPROVAL:
-        return approval_gate(change, access, approvers, now)
+        return approval_gate(change, access, review, now)
     if state == State.QUEUED:
-        title = "Queued: a worker takes it next"
         text = waiting_for(change)
+        title = queued_title(change, text)
         return Gate("go", "i-clock", "deploying", title, text, foot=cancel_choice(change, access))
     if pause is not None and state in (State.RUNNING, State.NEEDS_ATTENTION):
         return pause_gate(change.service, access, pause, now)
@@ -132,12 +135,23 @@ def attention_gate(change: Change, access: Access) -> Gate:
     )
 
 
-def approval_gate(change: Change, access: Access, approvers: list[str], now: datetime) -> Gate:
-    reason = why_not_approve(change, access, approvers)
+def queued_title(change: Change, text: str) -> str:
+    """Say in a few words what a queued change waits for."""
+    if waits_turn(change):
+        return "Waits its turn"
+    if change.scheduled_at is not None:
+        return f"Begins at {change.scheduled_at:%d %b %H:%M} UTC"
+    return "Queued: it waits" if text else "Queued: a worker takes it next"
+
+
+def approval_gate(change: Change, access: Access, review: Review, now: datetime) -> Gate:
+    reason = why_not_approve(change, access, review)
     approve = Choice(
         "approve-change",
         "Approve",
-        "It is queued at once and carried out exactly as planned here.",
+        "With the last voice that is missing it is queued and carried out exactly as planned here."
+        if len(review.missing) > 1 or review.requirement.count > len(review.given) + 1
+        else "It is queued and carried out exactly as planned here.",
         "Approve",
         "check",
         "primary",
@@ -159,7 +173,7 @@ def approval_gate(change: Change, access: Access, approvers: list[str], now: dat
         "i-approvals",
         "deploying",
         "Waits for approval",
-        approvers_text(approvers),
+        approvers_text(change, review),
         change.created_at,
         left(change, now, "expires"),
         [approve, reject],
@@ -167,19 +181,29 @@ def approval_gate(change: Change, access: Access, approvers: list[str], now: dat
     )
 
 
-def why_not_approve(change: Change, access: Access, approvers: list[str]) -> str:
+def why_not_approve(change: Change, access: Access, review: Review) -> str:
     """Say why this person may not decide, empty when they may."""
-    if change.requester_id == access.user.pk:
-        others = f" Ask {' or '.join(approvers)}." if approvers else " Nobody else holds that role here yet."
-        return f"You asked for this change yourself; another release manager has to decide on it.{others}"
+    name = access.user.get_username()
+    others = [other for other in review.others if other != name]
+    if access.user.pk in authors_of(change):
+        ask = f" Ask {' or '.join(others)}." if others else " Nobody else may approve here yet."
+        did = "asked for this change" if change.requester_id == access.user.pk else "edited this request"
+        return f"You {did} yourself; another release manager has to decide on it.{ask}"
     decision = access.can("change.approve", change.access_resource)
-    return "" if decision else decision.reason
+    if not decision:
+        return decision.reason
+    if any(voice.user_id == access.user.pk for voice in review.given):
+        return f"You have approved it. {review.summary}"
+    return "It waits its turn; approve it once the change before it has ended." if waits_turn(change) else ""
 
 
-def approvers_text(approvers: list[str]) -> str:
-    if not approvers:
-        return "Nobody but the requester may approve it: an admin has to make someone a release manager here."
-    return f"{', '.join(approvers)} may approve it."
+def approvers_text(change: Change, review: Review) -> str:
+    """Say what is missing, who can give it, and whether anybody can."""
+    if review.short:
+        lacking = "; ".join(review.short)
+        return f"Nobody can let this pass: {lacking} could not be found even if all agreed. An admin has to mend that."
+    waits = f" {waiting_for(change)}" if waits_turn(change) else ""
+    return f"{review.summary} {', '.join(review.others)} may approve it.{waits}"
 
 
 def cancel_choice(change: Change, access: Access) -> Choice:

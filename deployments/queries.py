@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
-from access.decisions import ROLES, Binding, decide
+from access.decisions import Binding, decide
 from access.models import RoleBinding
 from access.queries import Access
 from access.resources import Resource
 from clusters.models import Service, ServiceDeployment, Task
 from clusters.service_view import primary_of
+from deployments.approvals import roles_at
 from deployments.models import Change, Kind
 from deployments.models.changes import BESIDE
 from deployments.pauses import STAGED, Pause, paused
+from deployments.policies import Voice
 from deployments.returning import identities_of, running_deployment
 from deployments.states import ACTIVE, State
 
@@ -67,7 +69,7 @@ def waiting_for(access: Access) -> QuerySet[Change]:
 
 def get_change(request: ConsoleRequest, pk: int) -> Change:
     """Return a change that this person may see, or 404."""
-    changes = changes_with_places().select_related("rollback_requested_by")
+    changes = changes_with_places().select_related("rollback_requested_by", "token", "replaces")
     change = request.access.visible(changes).filter(pk=pk).first()
     if change is None:
         raise Http404
@@ -124,12 +126,11 @@ def rollback_candidates(service: Service) -> list[ServiceDeployment]:
 
 
 class Approvers:
-    """Who may approve where; the bindings are read once for a whole page."""
+    """Who may approve where; bindings and groups are read once for a whole page."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
-        roles = [role for role, actions in ROLES.items() if "change.approve" in actions]
-        rows = RoleBinding.objects.filter(role__in=roles).select_related("user", "group")
+        rows = RoleBinding.objects.filter(token=None).select_related("user", "group")
         rows = rows.prefetch_related("group__user_set")
         self.bindings: dict[User, list[Binding]] = {}
         for row in rows:
@@ -137,11 +138,23 @@ class Approvers:
             for person in people:
                 if person.is_active:
                     self.bindings.setdefault(person, []).append(row.as_binding())
+        self.groups: dict[int, set[str]] = {}
+        for user_id, name in Group.objects.filter(user__isnull=False).values_list("user__pk", "name"):
+            self.groups.setdefault(user_id, set()).add(name)
+
+    def voices(self, resource: Resource) -> list[Voice]:
+        """Return those who may approve at a place, with the roles and groups for which they speak."""
+        return [
+            Voice(
+                person.pk,
+                person.get_username(),
+                roles_at(bindings, resource, self.now),
+                frozenset(self.groups.get(person.pk, ())),
+            )
+            for person, bindings in self.bindings.items()
+            if decide(bindings, "change.approve", resource, self.now)
+        ]
 
     def at(self, resource: Resource, *, without: int | None = None) -> list[str]:
         """Return the names of those who may approve at a place, without the requester."""
-        return sorted(
-            person.get_username()
-            for person, bindings in self.bindings.items()
-            if person.pk != without and decide(bindings, "change.approve", resource, self.now)
-        )
+        return sorted(voice.name for voice in self.voices(resource) if voice.user_id != without)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django import template
@@ -13,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from clusters.models import Service, ServiceDeployment, Task
 from clusters.service_queries import definition_address
+from clusters.spans import spell
 from deployments.buttons import Button
 from deployments.change_view import ATTEMPT_LOOKS
 from deployments.image_reference import parse
@@ -48,6 +50,12 @@ def task_page_of(view: str, task: Task) -> str:
 @register.filter
 def get(mapping: Mapping[str, Any] | None, key: str) -> Any:
     return (mapping or {}).get(key)
+
+
+@register.filter
+def spelled(span: timedelta) -> str:
+    """Return a length of time in words."""
+    return spell(span)
 
 
 @register.filter

@@ -15,9 +15,17 @@ from django.views.decorators.http import require_GET, require_POST
 from access.step_up import require_recent_sign_in
 from clusters.models import ServiceDeployment, Task
 from clusters.strip import Strip, strip_of
-from deployments.actions import approve_change, reject_change
+from deployments.actions import (
+    approve_change,
+    ask_for_change,
+    close_review,
+    comment_on_change,
+    reject_change,
+)
+from deployments.errors import ConfirmationMissing, WrongState
 from deployments.gate import why_not_approve
 from deployments.models import Change
+from deployments.overrides import override_of
 from deployments.queries import (
     Approvers,
     changes_with_places,
@@ -26,7 +34,8 @@ from deployments.queries import (
     rail_counts,
     waiting_for,
 )
-from deployments.risk import Cue, cues_of
+from deployments.review import Review, figures_of, open_reviews, review_of, sent_back_to
+from deployments.risk import Cue, cues_of, look_elsewhere
 from deployments.states import State
 from deployments.summary import Line, lines_of
 from ecsconsole.http import ConsoleRequest, render_page
@@ -47,7 +56,7 @@ class Item:
     lines: list[Line]
     strip: Strip
     reason: str
-    approvers: list[str]
+    review: Review
     is_soon: bool
 
 
@@ -69,6 +78,10 @@ def approvals(request: ConsoleRequest) -> HttpResponse:
         "next_deadline": min((c.deadline_at for c in found if c.deadline_at), default=None),
         "paused": paused_deployments(request.access) if show == WAITING else [],
         "can_approve": request.access.holds("change.approve"),
+        "reviews": list(open_reviews(request.access)[:SHOWN]) if show == WAITING else [],
+        "sent_back": sent_back_to(request.access) if show != DECIDED else [],
+        "figures": figures_of(request.user.pk, now) if request.access.holds("change.approve") else None,
+        "now": now,
     }
     return render_page(request, "deployments/approvals.html", context, partial="approvals")
 
@@ -80,19 +93,20 @@ def mine_of(request: ConsoleRequest) -> QuerySet[Change]:
 
 def chosen(request: ConsoleRequest, show: str) -> QuerySet[Change]:
     """Return the changes of one view; the next to expire first while they wait."""
-    places = changes_with_places()
+    places = changes_with_places().select_related("replaces")
+    places = places.prefetch_related("approvals__approver", "comments__author")
     if show == WAITING:
         return places.filter(pk__in=waiting_for(request.access)).order_by("deadline_at", "pk")
     if show == MINE:
         unread_endings = Q(state__in=[State.AWAITING_APPROVAL, State.STALE, State.EXPIRED])
         return places.filter(pk__in=mine_of(request)).filter(unread_endings).order_by("-pk")
     decided = places.filter(needs_approval=True).exclude(state=State.AWAITING_APPROVAL)
-    return request.access.visible(decided).prefetch_related("approvals__approver").order_by("-pk")
+    return request.access.visible(decided).order_by("-pk")
 
 
 def items_of(request: ConsoleRequest, changes: list[Change], now: datetime) -> list[Item]:
-    """Return the cards of changes, in five queries however many there are."""
-    approvers = Approvers(now)
+    """Return the cards of changes, in seven queries however many there are."""
+    approvers, elsewhere = Approvers(now), look_elsewhere(changes)
     services = {change.service_id for change in changes}
     deployments: dict[int, list[ServiceDeployment]] = {pk: [] for pk in services}
     newest = ServiceDeployment.objects.filter(service__in=services).defer("facts").order_by("-created_at")
@@ -103,7 +117,14 @@ def items_of(request: ConsoleRequest, changes: list[Change], now: datetime) -> l
     for task in current.defer("facts"):
         tasks[task.service_id or 0].append(task)
     return [
-        item_of(request, change, deployments[change.service_id], tasks[change.service_id], approvers, now)
+        item_of(
+            request,
+            change,
+            cues_of(change, deployments[change.service_id], elsewhere),
+            tasks[change.service_id],
+            approvers,
+            now,
+        )
         for change in changes
     ]
 
@@ -111,20 +132,20 @@ def items_of(request: ConsoleRequest, changes: list[Change], now: datetime) -> l
 def item_of(
     request: ConsoleRequest,
     change: Change,
-    deployments: list[ServiceDeployment],
+    cues: list[Cue],
     tasks: list[Task],
     approvers: Approvers,
     now: datetime,
 ) -> Item:
-    others = approvers.at(change.service.access_resource, without=change.requester_id)
+    review = review_of(change, approvers, now)
     soon = change.deadline_at is not None and change.deadline_at - now < SOON
     return Item(
         change=change,
-        cues=cues_of(change, deployments),
+        cues=cues,
         lines=lines_of(change),
         strip=strip_of(change.service, tasks),
-        reason=why_not_approve(change, request.access, others),
-        approvers=others,
+        reason=why_not_approve(change, request.access, review),
+        review=review,
         is_soon=soon,
     )
 
@@ -136,7 +157,10 @@ def approve(request: ConsoleRequest, pk: int) -> HttpResponse:
     request.access.require("change.approve", found.access_resource)
     require_recent_sign_in(request, found.access_resource)
     approve_change(**decision(request, found))
-    messages.info(request, f"CR-{found.pk} is approved and queued.")
+    state = (
+        "approved and queued" if found.state == State.QUEUED else "approved by you; it needs others as well"
+    )
+    messages.info(request, f"CR-{found.pk} is {state}.")
     return HttpResponseRedirect(found.get_absolute_url(), status=303)
 
 
@@ -145,8 +169,55 @@ def reject(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Refuse a change; the comment tells its requester why."""
     found = get_change(request, pk)
     request.access.require("change.approve", found.access_resource)
+    if not request.POST.get("comment", "").strip():
+        messages.error(request, f"CR-{found.pk} is not rejected: say why, so that its requester knows.")
+        return HttpResponseRedirect(found.get_absolute_url(), status=303)
     reject_change(**decision(request, found))
     messages.info(request, f"CR-{found.pk} is rejected. Nothing was changed in AWS.")
+    return HttpResponseRedirect(found.get_absolute_url(), status=303)
+
+
+@require_POST
+def comment(request: ConsoleRequest, pk: int) -> HttpResponse:
+    """Say something on a change, or ask for it to be changed before it can be approved."""
+    found = get_change(request, pk)
+    said = request.POST.get("comment", "")
+    try:
+        if request.POST.get("do") == "send-back":
+            request.access.require("change.approve", found.access_resource)
+            ask_for_change(
+                change=found, approver=request.user, access=request.access, comment=said, request=request
+            )
+            messages.info(request, f"CR-{found.pk} is sent back to {found.requester.get_username()}.")
+        else:
+            comment_on_change(
+                change=found, author=request.user, access=request.access, comment=said, request=request
+            )
+    except ConfirmationMissing as error:
+        messages.error(request, error.errors["comment"])
+    return HttpResponseRedirect(f"{found.get_absolute_url()}#talk", status=303)
+
+
+@require_POST
+def review(request: ConsoleRequest, pk: int) -> HttpResponse:
+    """Close the review of an override with a judgement."""
+    found = get_change(request, pk)
+    request.access.require("freeze.override", found.access_resource)
+    override = override_of(found)
+    if override is None:
+        raise WrongState(f"CR-{found.pk} went past no rule, so there is nothing to review.")
+    try:
+        close_review(
+            override=override,
+            reviewer=request.user,
+            access=request.access,
+            was_justified=request.POST.get("justified") == "yes",
+            review=request.POST.get("review", ""),
+            request=request,
+        )
+        messages.info(request, f"The review of CR-{found.pk} is closed.")
+    except ConfirmationMissing as error:
+        messages.error(request, error.errors["review"])
     return HttpResponseRedirect(found.get_absolute_url(), status=303)
 
 

@@ -12,20 +12,24 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
+from access.queries import Access
 from audit.queries import entries_about
 from clusters.models import ServiceDeployment, ServiceEvent
 from clusters.service_queries import current_tasks
 from clusters.service_view import primary_of
 from clusters.strip import strip_of
 from deployments.actions import cancel_change, request_rollback_of
+from deployments.approvals import authors_of
 from deployments.change_view import ENDINGS_LEFT, steps_of, timeline_of
 from deployments.estimates import pace_of
 from deployments.filters import ChangeFilter
-from deployments.gate import gate_of
+from deployments.gate import gate_of, why_not_approve
 from deployments.models import Change, Kind
 from deployments.models.changes import BESIDE
+from deployments.overrides import override_of
 from deployments.pauses import Pause, pause_in
 from deployments.queries import Approvers, changes_with_places, get_change
+from deployments.review import review_of
 from deployments.risk import cues_of
 from deployments.run_view import run_tasks_of
 from deployments.states import State
@@ -62,7 +66,7 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
     transitions = list(change.transitions.all())
     attempts = list(change.attempts.all())
     approvals = list(change.approvals.select_related("approver"))
-    approvers = Approvers(now).at(service.access_resource, without=change.requester_id)
+    review = review_of(change, Approvers(now), now)
     deployment = deployment_of(change)
     newest = list(service.service_deployments.order_by("-created_at")[:50]) if change.needs_approval else []
     return {
@@ -73,7 +77,7 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
         "is_past": True,
         "steps": steps_of(change, transitions, approvals),
         "endings": ENDINGS_LEFT.get(change.state_choice, ""),
-        "gate": gate_of(change, access, approvers, now, pause_of_change(change, deployment)),
+        "gate": gate_of(change, access, review, now, pause_of_change(change, deployment)),
         "strip": strip_of(service, current_tasks(service)) if change.dispatched_at else None,
         "rollout": change.progress.get("rollout") or {},
         "primary": own_deployment(change),
@@ -83,6 +87,14 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
         "attempts": attempts,
         "run_tasks": run_tasks_of(change),
         "approvals": approvals,
+        "review": review,
+        "override": override_of(change),
+        "may_review": may_review(access, change),
+        "comments": change.comments.select_related("author"),
+        "may_comment": may_comment(access, change),
+        "may_send_back": not why_not_approve(change, access, review)
+        and change.state == State.AWAITING_APPROVAL,
+        "is_mine": change.requester_id == access.user.pk,
         "timeline": timeline_of(transitions, attempts, approvals, events_during(change), answers_to(change)),
         "entries": entries_about(f"CR-{change.pk}").defer("canonical").order_by("-seq")[:30],
         "can_audit": bool(access.can("audit.view")),
@@ -90,6 +102,19 @@ def change_context(request: ConsoleRequest, change: Change) -> dict[str, Any]:
         "can_read_logs": change.kind not in BESIDE and bool(access.can("logs.view", service.access_resource)),
         "is_again": change.kind == Kind.DEPLOY and not change.is_active,
     }
+
+
+def may_comment(access: Access, change: Change) -> bool:
+    """Whether this person may say something on a change: its requester, and those who operate or approve there."""
+    place = change.access_resource
+    is_own = change.requester_id == access.user.pk
+    return is_own or bool(access.can("change.cancel", place) or access.can("change.approve", place))
+
+
+def may_review(access: Access, change: Change) -> bool:
+    """Whether this person may close the review of a change's override: they have the right and did not take part."""
+    is_part = access.user.pk in authors_of(change)
+    return not is_part and bool(access.can("freeze.override", change.access_resource))
 
 
 def own_deployment(change: Change) -> Mapping[str, Any]:

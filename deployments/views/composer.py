@@ -17,6 +17,7 @@ from aws.errors import AwsError
 from clusters.models import Service
 from clusters.queries import get_service
 from deployments.actions import request_change
+from deployments.asking import Asking, choices_for, read_asking
 from deployments.composition import Composition, compose
 from deployments.definitions import masked_definition
 from deployments.errors import ChangeRefused, ConfirmationMissing, InvalidSpec
@@ -72,6 +73,7 @@ def ask(
             ticket=composition.ticket,
             plan_id=request.POST.get("plan_id", ""),
             confirm=composition.confirm,
+            terms=asking_of(request, service).terms,
             request=request,
         )
     except (InvalidSpec, ConfirmationMissing) as error:
@@ -117,6 +119,9 @@ def follow(request: ConsoleRequest, service: Service, composition: Composition) 
 def context_of(request: ConsoleRequest, service: Service, composition: Composition) -> dict[str, Any]:
     """Return everything that the right side and the steps show."""
     plan, problem = plan_of(request, service, composition)
+    asking = asking_of(request, service)
+    asking.errors |= composition.errors
+    now = timezone.now()
     return {
         "service": service,
         "cluster": service.cluster,
@@ -130,7 +135,14 @@ def context_of(request: ConsoleRequest, service: Service, composition: Compositi
         "left": what_is_left(service, composition, plan_state(plan, problem)),
         "plan_state": plan_state(plan, problem),
         "is_typed": service.environment == "production",
+        "asking": asking,
+        "choices": choices_for(service, Kind.DEPLOY, composition.spec, request.access, asking, now),
     }
+
+
+def asking_of(request: ConsoleRequest, service: Service) -> Asking:
+    """Return the terms as typed; a link that edits a request names the one that this takes the place of."""
+    return read_asking(request.POST if request.method == "POST" else request.GET, service)
 
 
 def plan_state(plan: Plan | None, problem: str) -> str:
@@ -158,7 +170,8 @@ def plan_of(request: ConsoleRequest, service: Service, composition: Composition)
     if not spec:
         return None, ""
     try:
-        plan = make_plan(service, Kind.DEPLOY, spec, access=request.access, now=timezone.now())
+        terms = asking_of(request, service).terms
+        plan = make_plan(service, Kind.DEPLOY, spec, access=request.access, now=timezone.now(), terms=terms)
     except InvalidSpec as error:
         composition.take_errors(error.errors)
         return None, error.sentence

@@ -134,6 +134,9 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     # Alice lacks the permission; for bob the target is not what was reviewed.
     "approve-change": ("change", REFUSED, (302, 404, 403, 403, 409, 403, 403)),
     "reject-change": ("change", REFUSED, (302, 404, 403, 403, 303, 403, 403)),
+    "comment-change": ("change", REFUSED, (302, 404, 403, 303, 303, 403, 403)),
+    # No rule was gone past, so there is nothing to review.
+    "review-override": ("change", REFUSED, (302, 404, 403, 403, 409, 403, 403)),
     "approvals": ("", OPEN, REFUSED),
     "deployment-history": ("", OPEN, REFUSED),
     "service-deployment": ("deployment", LOOK, REFUSED),
