@@ -82,6 +82,12 @@ def describe_tasks(scope: Scope, cluster: str, arns: Iterable[str]) -> Described
     return describe(scope, "describe_tasks", "tasks", "tasks", batches, cluster=cluster)
 
 
+def task_protection(scope: Scope, cluster: str, arns: Sequence[str]) -> list[Item]:
+    """Return the scale-in protection of tasks of services. IAM: ecs:GetTaskProtection."""
+    answer = read(scope, "ecs", "get_task_protection", cluster=cluster, tasks=list(arns))
+    return list(answer.get("protectedTasks") or [])
+
+
 def describe_task_definition(scope: Scope, arn: str) -> Item:
     """Describe a task definition; its tags, which ECS gives beside it, are its `tags`."""
     answer = read(scope, "ecs", "describe_task_definition", taskDefinition=arn, include=["TAGS"])

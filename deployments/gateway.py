@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from aws import autoscaling, ecs
+from aws import autoscaling, ecs, elb
 from aws.autoscaling import Autoscaling
 from aws.errors import AwsNotFound
 from aws.operator import Answer, Operator
@@ -31,6 +31,7 @@ class Gateway(Protocol):
     def task(self, arn: str) -> Document | None: ...
     def tasks_of(self, deployment_id: str) -> list[Document]: ...
     def tasks_started_by(self, started_by: str) -> list[Document]: ...
+    def drain_delay(self) -> int | None: ...
     def autoscaling(self, *, in_full: bool = False) -> Autoscaling | None: ...
     def mutate(self, action: str, params: Mapping[str, Any]) -> tuple[Document, str]: ...
 
@@ -94,6 +95,12 @@ class AwsGateway:
         arns = ecs.list_task_arns(self.scope, self.cluster, service=self.name)
         tasks = ecs.describe_tasks(self.scope, self.cluster, arns).items
         return [task for task in tasks if task.get("startedBy") == deployment_id]
+
+    def drain_delay(self) -> int | None:
+        """Return the longest deregistration delay of the service's target groups, None where it has none."""
+        groups = [item.get("targetGroupArn") for item in self.service().get("loadBalancers") or []]
+        delays = [elb.deregistration_delay(self.scope, arn) for arn in groups if arn]
+        return max(delays, default=None)
 
     def tasks_started_by(self, started_by: str) -> list[Document]:
         """Return the tasks of the cluster that one caller started, also those that have stopped lately."""

@@ -186,11 +186,14 @@ def short(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
 
 
-def describe_progress(sight: Sight) -> dict[str, Any]:
+def describe_progress(
+    sight: Sight, *, drain_delay: int | None = None, now: datetime | None = None
+) -> dict[str, Any]:
     """Return where the rollout stands, with the named reason that keeps it from ending."""
     mine = sight.mine
     since = mine.get("createdAt")
-    stuck = why_stuck(scene_of(sight.service, sight.entry, sight.deployment_id, since))
+    scene = scene_of(sight.service, sight.entry, sight.deployment_id, since, drain_delay=drain_delay, now=now)
+    stuck = why_stuck(scene)
     return {
         "status": sight.status,
         "rollout_state": mine.get("rolloutState", ""),

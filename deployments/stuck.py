@@ -11,6 +11,17 @@ from clusters.service_view import deployments_of, primary_of
 from deployments.pauses import pause_in
 
 Facts = Mapping[str, Any]
+DRAINING = "has begun draining connections on"
+# How ECS and Fargate say that there is no room, whatever the definition asks for.
+NO_ROOM = (
+    "Capacity is unavailable at this time",
+    "You've reached the limit on the number of tasks",
+    "You’ve reached the limit on the number of tasks",
+    "InsufficientFreeAddressesInSubnet",
+    "Reason: RESOURCE:",
+    "no container instance met all of its requirements",
+    "No Container Instances were found in your cluster",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,10 @@ class Scene:
     mine: Facts
     entry: Facts
     events: tuple[str, ...]
+    # When ECS last said that it drains, and for how long the target groups let targets drain.
+    drains_since: datetime | None = None
+    drain_delay: int | None = None
+    now: datetime | None = None
 
     def said(self, text: str) -> str:
         """Return the newest event that contains a text, else an empty one."""
@@ -35,9 +50,34 @@ class Stuck:
     sentence: str
 
 
-def scene_of(service: Facts, entry: Facts | None, deployment_id: str, since: datetime | None) -> Scene:
+def scene_of(
+    service: Facts,
+    entry: Facts | None,
+    deployment_id: str,
+    since: datetime | None,
+    *,
+    drain_delay: int | None = None,
+    now: datetime | None = None,
+) -> Scene:
     mine = next((item for item in deployments_of(service) if item.get("id") == deployment_id), {})
-    return Scene(service, mine or primary_of(service), entry or {}, tuple(events_since(service, since)))
+    return Scene(
+        service,
+        mine or primary_of(service),
+        entry or {},
+        tuple(events_since(service, since)),
+        drains_since(service, since),
+        drain_delay,
+        now,
+    )
+
+
+def drains_since(service: Facts, since: datetime | None) -> datetime | None:
+    """Return when ECS last began to drain tasks of this rollout, from its newest event that says so."""
+    for event in service.get("events") or []:
+        at = event.get("createdAt")
+        if DRAINING in str(event.get("message", "")) and isinstance(at, datetime):
+            return at if since is None or at >= since else None
+    return None
 
 
 def events_since(service: Facts, since: datetime | None) -> Iterable[str]:
@@ -64,6 +104,19 @@ def paused(scene: Scene) -> str:
 def deadlock(scene: Scene) -> str:
     event = scene.said("because of the service deployment configuration")
     return f"The bounds leave ECS no task that it may stop or start: “{event}”" if event else ""
+
+
+def alarms(scene: Scene) -> str:
+    found = scene.entry.get("alarms") or {}
+    names = ", ".join(found.get("triggeredAlarmNames") or [])
+    if not names and found.get("status") != "TRIGGERED":
+        return ""
+    return f"An alarm of the deployment went off: {names or 'ECS does not say which'}."
+
+
+def capacity(scene: Scene) -> str:
+    event = next((text for words in NO_ROOM if (text := scene.said(words))), "")
+    return f"There is no capacity for a task: “{event}”" if event else ""
 
 
 def placement(scene: Scene) -> str:
@@ -97,7 +150,20 @@ def drain(scene: Scene) -> str:
         return ""
     others = [item for item in deployments_of(scene.service) if item.get("id") != scene.mine.get("id")]
     left = sum(int(item.get("runningCount") or 0) for item in others)
-    return f"All new tasks run; {left} old ones still drain their connections." if left else ""
+    does = "still drain their connections" if scene.drains_since else "have yet to stop"
+    return f"All new tasks run; {left} old ones {does}.{drain_left(scene)}" if left else ""
+
+
+def drain_left(scene: Scene) -> str:
+    """Say how long draining still takes, by the target group's delay and ECS's own event."""
+    if scene.drain_delay is None:
+        return ""
+    delay = f" The deregistration delay is {scene.drain_delay} s"
+    if scene.drains_since is None or scene.now is None:
+        return f"{delay}."
+    gone = (scene.now - scene.drains_since).total_seconds()
+    seconds = round(scene.drain_delay - gone)
+    return f"{delay}; about {seconds} s are left." if seconds > 0 else f"{delay}, and is over."
 
 
 def baking(scene: Scene) -> str:
@@ -114,6 +180,8 @@ def starting(scene: Scene) -> str:
 RULES: tuple[tuple[str, Callable[[Scene], str]], ...] = (
     ("paused_hook", paused),
     ("min_max_deadlock", deadlock),
+    ("alarms", alarms),
+    ("capacity", capacity),
     ("placement", placement),
     ("cannot_start_tasks", cannot_start),
     ("health_checks", health),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from aws.errors import AwsConflict
+from aws.errors import AwsConflict, AwsError
 from clusters.service_view import deployments_of, primary_of
 from deployments import attempts, observe, running_images
 from deployments.attempts import Call
@@ -108,13 +108,28 @@ def watch(run: Run) -> Next:
     """Look once and say how it stands."""
     sight = observe.look(run)
     verdict = observe.judge(sight)
-    standing = observe.describe_progress(sight)
+    standing = observe.describe_progress(sight, now=run.now)
+    if standing["waiting_for"]["id"] == "drain" and (delay := drain_delay(run)) is not None:
+        standing = observe.describe_progress(sight, drain_delay=delay, now=run.now)
     if verdict is not None and verdict.to == State.SUCCEEDED:
         verdict = confirm_images(run, verdict, standing)
     if verdict is None or verdict.to == run.change.state:
         give_time(run, standing)
         return Next(step=WATCH, progress={"rollout": standing}, wake_in=pace(run))
     return Next(verdict.to, verdict.note, step=WATCH, progress={"rollout": standing})
+
+
+def drain_delay(run: Run) -> int | None:
+    """Return for how long old tasks drain, read once; None where nothing says so."""
+    if "drain_delay" not in run.progress:
+        try:
+            delay = run.gateway.drain_delay()
+        except AwsError:
+            # It explains a wait and changes nothing; without the permission the wait is told without its end.
+            delay = None
+        run.remember(drain_delay=-1 if delay is None else delay)
+    known = int(run.progress["drain_delay"])
+    return None if known < 0 else known
 
 
 def give_time(run: Run, standing: Document) -> None:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from aws import ecs
+from aws.errors import AwsError
 from clusters.models import Service, Task
+from clusters.queries import scope_of
 from deployments import attempts
 from deployments.attempts import Call
 from deployments.errors import InvalidSpec
@@ -58,11 +61,11 @@ class StopTask:
         task = self.task(service, spec)
         if task.last_status == "STOPPED":
             return [Check("task-running", "Task", "refuse", "The task has STOPPED already.")]
+        if task.desired_status == "STOPPED":
+            text = f"The task is stopping already: it is {task.last_status}."
+            return [Check("task-running", "Task", "refuse", text)]
         checks = [Check("task-running", "Task", "ok", f"The task is {task.last_status}.")]
-        if service.running_count <= 1 and service.desired_count > 0:
-            text = "It is the only running task: nothing serves until its successor runs."
-            checks.append(Check("only-task", "Only task", "warn", text))
-        return checks
+        return [*checks, serving_check(service, task), protection_check(service, task)]
 
     def step(self, run: Run) -> Next:
         task_arn = self.task(run.service, run.change.spec).arn
@@ -102,3 +105,37 @@ class StopTask:
 
 def has_stopped(task: Mapping[str, Any] | None) -> bool:
     return task is None or task.get("lastStatus") == "STOPPED"
+
+
+def serving_check(service: Service, task: Task) -> Check:
+    """Say what serves while the successor starts; the last healthy one is not stopped while unhealthy ones run."""
+    title = "What serves meanwhile"
+    running = service.tasks.filter(last_status="RUNNING", desired_status="RUNNING", gone_at=None)
+    others = list(running.exclude(pk=task.pk))
+    healthy = [other for other in others if other.health_status != "UNHEALTHY"]
+    if healthy or not service.desired_count:
+        return Check("last-healthy", title, "ok", f"{len(healthy)} other healthy tasks run.")
+    if others and task.health_status != "UNHEALTHY":
+        text = (
+            f"It is the last healthy task: the {len(others)} others are UNHEALTHY. Stop those, or wait until one"
+            " is healthy."
+        )
+        return Check("last-healthy", title, "refuse", text)
+    text = "It is the only running task: nothing serves until its successor runs."
+    return Check("only-task", "Only task", "warn", text)
+
+
+def protection_check(service: Service, task: Task) -> Check:
+    """Say whether the task protects itself from scale-in: it is probably at work, and StopTask stops it anyway."""
+    title = "Scale-in protection"
+    try:
+        found = ecs.task_protection(scope_of(service), service.cluster.name, [task.arn])
+    except AwsError as error:
+        return Check("protection", title, "warn", f"Whether it protects itself cannot be checked: {error}")
+    mine = next((item for item in found if item.get("protectionEnabled")), None)
+    if mine is None:
+        return Check("protection", title, "ok", "The task is not protected.")
+    until = mine.get("expirationDate")
+    ends = f" until {until:%d %b %H:%M} UTC" if until else ""
+    text = f"The task protects itself{ends}: it is probably at work. StopTask stops it all the same."
+    return Check("protection", title, "warn", text)

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from aws import autoscaling, calls, ecr
+from aws import autoscaling, calls, ecr, ecs
 from aws.ecr import ImageTag
 from clusters.models import Service, Task
 from tests.builders import (
@@ -55,6 +55,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     # Nobody scales the services of these pages.
     monkeypatch.setattr(autoscaling, "bounds", lambda *_: None)
     monkeypatch.setattr(autoscaling, "describe", lambda *_: None)
+    monkeypatch.setattr(ecs, "task_protection", lambda *_: [])
     monkeypatch.setattr(ecr, "platforms_of", lambda *_: [])
     monkeypatch.setattr(ecr, "expiry_rules", lambda *_: [])
     # Nothing else of AWS is there, and that is found out at once.

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from deployments.stuck import scene_of, why_stuck
+from tests.deployments.rig import Rig
+from tests.deployments.staged import BALANCER
 
 BEGAN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINE = {
@@ -19,6 +21,7 @@ MINE = {
     "failedTasks": 0,
     "createdAt": BEGAN,
 }
+PLAIN_BALANCER = {key: value for key, value in BALANCER.items() if key != "advancedConfiguration"}
 OLD = {"id": "ecs-svc/1", "status": "ACTIVE", "runningCount": 2}
 
 
@@ -43,7 +46,7 @@ def reason(
             "min_max_deadlock",
         ),
         (
-            "(service web) was unable to place a task because no container instance met all of its requirements.",
+            "(service web) was unable to place a task. Reason: memberOf constraint unsatisfied.",
             "placement",
         ),
         ("(service web) is unable to consistently start tasks successfully.", "cannot_start_tasks"),
@@ -85,3 +88,66 @@ def test_facts_name_the_reason_where_no_event_does() -> None:
     hooks = [{"status": "AWAITING_ACTION"}]
     assert reason(entry={"lifecycleHookDetails": hooks}, mine={"runningCount": 2}) == "paused_hook"
     assert reason() == "unknown"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "(service web) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again.",
+        "(service web) was unable to place a task. Reason: You've reached the limit on the number of tasks you can run.",
+        "(service web) was unable to place a task because no container instance met all of its requirements.",
+        "(service web) was unable to place a task. Reason: RESOURCE:ENI.",
+    ],
+)
+def test_no_room_is_told_from_other_placement(event: str) -> None:
+    assert reason(event) == "capacity"
+
+
+def test_alarm_that_went_off_is_named() -> None:
+    entry = {"alarms": {"status": "TRIGGERED", "triggeredAlarmNames": ["web-5xx"]}}
+    service = {"deployments": [MINE], "events": []}
+    found = why_stuck(scene_of(service, entry, "ecs-svc/2", BEGAN))
+    assert (found.id, found.sentence) == ("alarms", "An alarm of the deployment went off: web-5xx.")
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds", "said"),
+    [
+        (None, 100, "drain their connections."),
+        (300, 100, "The deregistration delay is 300 s; about 200 s are left."),
+        (300, 400, "The deregistration delay is 300 s, and is over."),
+    ],
+)
+def test_draining_says_how_long_it_still_takes(delay: int | None, seconds: int, said: str) -> None:
+    event = "(service web, taskSet ecs-svc/1) has begun draining connections on 2 tasks."
+    service = {
+        "deployments": [{**MINE, "runningCount": 2}, OLD],
+        "events": [{"message": event, "createdAt": BEGAN}],
+    }
+    now = BEGAN + timedelta(seconds=seconds)
+    found = why_stuck(scene_of(service, None, "ecs-svc/2", BEGAN, drain_delay=delay, now=now))
+    assert found.id == "drain"
+    assert found.sentence.endswith(said)
+
+
+def test_draining_of_a_real_rollout_names_its_delay(dev_rig: Rig) -> None:
+    dev_rig.call("UpdateService", cluster="prod", service="checkout-api", loadBalancers=[PLAIN_BALANCER])
+    dev_rig.world.advance(600)
+    dev_rig.sync()
+    change = dev_rig.wake(dev_rig.deploy("v2"))
+    for _ in range(60):
+        change = dev_rig.pass_time(change, 10, step=10)
+        waiting = (change.progress.get("rollout") or {}).get("waiting_for") or {}
+        if "about" in waiting.get("sentence", ""):
+            break
+    assert waiting["id"] == "drain", waiting
+    assert "The deregistration delay is 300 s; about " in waiting["sentence"]
+
+
+def test_missing_capacity_of_a_real_rollout_is_named(dev_rig: Rig) -> None:
+    dev_rig.world.capacity_shortage.add(("123456789012", "us-east-1"))
+    change = dev_rig.wake(dev_rig.deploy("v2"))
+    change = dev_rig.pass_time(change, 120, step=10)
+    waiting = change.progress["rollout"]["waiting_for"]
+    assert waiting["id"] == "capacity", waiting
+    assert "Capacity is unavailable" in waiting["sentence"]
