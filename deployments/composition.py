@@ -8,13 +8,15 @@ from typing import Any
 
 from django.http import QueryDict
 
-from clusters.masking import SECRET_NAME
 from deployments import image_reference
+from deployments.asking import Asking
+from deployments.composer_fields import KEEP, REMOVE, SET, NewRow, Number, Secret, Variable, shown
+from deployments.definition_text import Edited, read_definition
 from deployments.errors import ChangeRefused
 from deployments.image_reference import NotAReferenceError, Reference
 from deployments.sealing import open_sealed, seal
+from deployments.service_form import ServiceForm, read_service
 
-KEEP, SET, REMOVE = "keep", "set", "remove"
 # Fields of a container: spec key, name in the definition, label, unit.
 NUMBERS = (
     ("cpu", "cpu", "CPU", "units"),
@@ -23,71 +25,6 @@ NUMBERS = (
 )
 # ECS refuses a limit below this.
 LEAST_MEMORY = 4
-
-
-@dataclass(slots=True)
-class Number:
-    """A number field: what is, what was typed."""
-
-    key: str
-    name: str
-    label: str
-    unit: str
-    current: int | None
-    typed: str
-    error: str = ""
-
-    @property
-    def is_changed(self) -> bool:
-        return bool(self.typed) and self.typed != shown(self.current)
-
-
-@dataclass(slots=True)
-class Variable:
-    """An environment variable: its masked current value and what is to become of it."""
-
-    name: str
-    field_name: str
-    length: int | None
-    do: str = KEEP
-    sealed: str = ""
-    typed_length: int | None = None
-    error: str = ""
-
-    @property
-    def looks_secret(self) -> bool:
-        return SECRET_NAME.search(self.name) is not None
-
-    @property
-    def is_changed(self) -> bool:
-        return self.do != KEEP
-
-
-@dataclass(slots=True)
-class Secret:
-    """A reference to a secret; the reference is no secret itself."""
-
-    name: str
-    field_name: str
-    current: str
-    do: str = KEEP
-    typed: str = ""
-    error: str = ""
-
-    @property
-    def is_changed(self) -> bool:
-        return self.do != KEEP
-
-
-@dataclass(slots=True)
-class NewRow:
-    """A variable or secret to add; the value of a variable comes back sealed, never in clear."""
-
-    name: str = ""
-    sealed: str = ""
-    typed: str = ""
-    typed_length: int | None = None
-    error: str = ""
 
 
 @dataclass(slots=True)
@@ -134,6 +71,11 @@ class Composition:
     ticket: str = ""
     confirm: str = ""
     errors: dict[str, str] = field(default_factory=dict)
+    service: ServiceForm | None = None
+    # The definition as a text: as it came back without secrets, and what tells whether it was touched.
+    text: Edited = field(default_factory=lambda: Edited(""))
+    text_mark: str = ""
+    asking: Asking = field(default_factory=Asking)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -143,19 +85,38 @@ class Composition:
         if containers:
             spec["containers"] = containers
         task = {item.key: item.typed for item in self.task if item.is_changed and not item.error}
-        return {**spec, "task": task} if task else spec
+        rest = {
+            "task": task,
+            "definition": self.text.patch,
+            "service": self.service.spec if self.service else {},
+        }
+        return spec | {key: value for key, value in rest.items() if value}
 
     def take_errors(self, errors: Mapping[str, str]) -> None:
         """Take errors that only the engine could know to the fields that they name."""
+        self.asking.errors |= errors
         for key, text in errors.items():
             self.errors[key] = text
-            kind, _, rest = key.partition(".")
-            owner, _, name = rest.partition(".")
-            if kind == "task":
-                put(self.task, "key", rest, text)
-            for container in self.containers:
-                if container.name == owner:
-                    place_error(container, kind, name, text)
+            if key.startswith("definition"):
+                self.text.error = f"{key.removeprefix('definition').strip('.')} {text}".strip()
+            elif key.startswith("service.") and self.service:
+                self.service.take_error(key, text)
+            else:
+                self.place(key, text)
+
+    def place(self, key: str, text: str) -> None:
+        """Put an error at the field of a container or of the task."""
+        owner, _, rest = key.partition(".")
+        if owner == "task":
+            put(self.task, "key", key, text)
+        for container in self.containers:
+            if container.name == owner:
+                kind, _, name = rest.partition(".")
+                place_error(container, KINDS.get(kind, kind), name, text)
+
+
+# How fields are called where the engine names them otherwise.
+KINDS = {"environment": "env", "secrets": "secret"}
 
 
 def place_error(container: Container, kind: str, name: str, text: str) -> None:
@@ -179,12 +140,11 @@ def counted(count: int, noun: str) -> list[str]:
     return [f"{count} {noun}{'' if count == 1 else 's'}"] if count else []
 
 
-def shown(value: int | None) -> str:
-    return "" if value is None else str(value)
-
-
-def compose(definition: Mapping[str, Any], data: QueryDict) -> Composition:
-    """Read a form, or the prefilled query of a link, against a masked task definition."""
+def compose(
+    definition: Mapping[str, Any], data: QueryDict, facts: Mapping[str, Any] | None = None
+) -> Composition:
+    """Read a form, or the prefilled query of a link, against a masked task definition and the facts of its service."""
+    text, mark = read_definition(definition, data)
     containers = [read_container(item, data) for item in definition.get("containerDefinitions") or []]
     composition = Composition(
         containers=containers,
@@ -196,6 +156,9 @@ def compose(definition: Mapping[str, Any], data: QueryDict) -> Composition:
         reason=data.get("reason", "").strip(),
         ticket=data.get("ticket", "").strip(),
         confirm=data.get("confirm", "").strip(),
+        service=read_service(facts or {}, data),
+        text=text,
+        text_mark=mark,
     )
     composition.errors = dict(own_errors(composition))
     return composition
@@ -203,7 +166,9 @@ def compose(definition: Mapping[str, Any], data: QueryDict) -> Composition:
 
 def own_errors(composition: Composition) -> list[tuple[str, str]]:
     """Return the errors that the fields themselves hold, by the name of the field."""
-    found = [(f"task.{item.key}", item.error) for item in composition.task]
+    found = [(item.key, item.error) for item in composition.task]
+    found.append(("definition", composition.text.sentence))
+    found += list(composition.service.errors.items()) if composition.service else []
     for container in composition.containers:
         found.append((f"image.{container.name}", container.image_error))
         found += [(f"{item.key}.{container.name}", item.error) for item in container.numbers]

@@ -16,7 +16,7 @@ from deployments.errors import ChangeRefused
 from deployments.fingerprint import sha256_of
 from deployments.json_text import Parsed, Path, TextError
 from deployments.leaves import is_leaf, open_leaves
-from deployments.merging import CONTAINERS, by_name, difference, normal
+from deployments.merging import CONTAINERS, by_name, difference, in_order, merge, normal
 from deployments.sealing import seal
 from deployments.task_definitions import kept_tags
 
@@ -25,6 +25,10 @@ KEEP = {"keep": True}
 # In a text that cannot be parsed nothing says which values are secret: all that may be are sealed.
 ANY_VALUE = re.compile(r'("(?:value|valueFrom)"\s*:\s*)("(?:[^"\\\n]|\\.)*"?)')
 LONGEST = 200_000
+# A variable takes one line, so that a long environment can be read.
+ENTRY = re.compile(
+    r'\{\s*"name": ("(?:[^"\\]|\\.)*"),\s*"value": \{\s*("keep": true|"sealed": "[\w=-]+")\s*\}\s*\}'
+)
 
 
 @dataclass(slots=True)
@@ -35,6 +39,12 @@ class Edited:
     patch: Document = field(default_factory=dict)
     error: str = ""
     line: int | None = None
+    is_edited: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """Return what is wrong with its line in front, empty when nothing is."""
+        return f"Line {self.line}: {self.error}" if self.error and self.line else self.error
 
 
 def document_of(definition: Mapping[str, Any]) -> Document:
@@ -64,12 +74,13 @@ def referenced(entry: Mapping[str, Any]) -> Document:
 
 def text_of(document: Mapping[str, Any]) -> str:
     """Return a document as text; what is sealed in it stays sealed."""
-    return json.dumps(without_masks(document), indent=2, ensure_ascii=False)
+    text = json.dumps(without_masks(document), indent=2, ensure_ascii=False)
+    return ENTRY.sub(r'{"name": \1, "value": {\2}}', text)
 
 
 def without_masks(value: Any) -> Any:
     if is_leaf(value):
-        return {"sealed": value["sealed"]}
+        return value["kept"] if "kept" in value else {"sealed": value["sealed"]}
     if isinstance(value, Mapping):
         return {key: without_masks(item) for key, item in value.items()}
     return [without_masks(item) for item in value] if isinstance(value, list) else value
@@ -78,6 +89,36 @@ def without_masks(value: Any) -> Any:
 def mark_of(text: str) -> str:
     """Return what tells whether a text came back as it was shown; browsers change the ends of lines."""
     return sha256_of(text.replace("\r\n", "\n").strip())[:16]
+
+
+def read_definition(definition: Mapping[str, Any], data: Mapping[str, str]) -> tuple[Edited, str]:
+    """Read the text of a form, with the mark of the untouched text; one that came back untouched asks for nothing.
+
+    A text that was edited in another revision than runs now would undo what changed since, so it is not taken.
+    """
+    present = text_of(document_of(definition))
+    mark, sent = mark_of(present), data.get("definition")
+    if sent is None or not sent.strip() or mark_of(sent) in (mark, data.get("definition_mark", "")):
+        return Edited(present), mark
+    edited = read_text(definition, sent)
+    edited.is_edited = True
+    arn = str(definition.get("taskDefinitionArn", ""))
+    if data.get("definition_of", arn) != arn and not edited.error:
+        edited.patch = {}
+        edited.error = f"This text is of another revision than {arn.rsplit('/', 1)[-1]}, which runs now. Empty it to start from that one."
+    return edited, mark
+
+
+def text_with(definition: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    """Return the text of a definition with an older spec in it; what was sealed for that stays sealed."""
+    shown = by_name(document_of(definition))
+    changed = in_order(merge(shown, without_masks(spec.get("definition") or {})))
+    for container in changed[CONTAINERS]:
+        asked = (spec.get("containers") or {}).get(container["name"]) or {}
+        if container["name"] not in shown[CONTAINERS] and asked.get("environment"):
+            entries = [{"name": name, **entry} for name, entry in asked["environment"].items() if entry]
+            container["environment"] = [referenced(entry) for entry in entries if "sealed" in entry]
+    return text_of(changed)
 
 
 def read_text(definition: Mapping[str, Any], text: str) -> Edited:

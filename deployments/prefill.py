@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 from django.http import QueryDict
 
 from clusters.models import Service
+from deployments.definition_text import text_with
+from deployments.leaves import SHOWN
 from deployments.models import Change, Kind
+from deployments.service_form import as_fields
+from deployments.states import NOT_BEGUN
 
 if TYPE_CHECKING:
     from ecsconsole.http import ConsoleRequest
@@ -21,11 +25,16 @@ DROPPED = "dropped"
 
 
 def prefilled(request: ConsoleRequest, service: Service, definition: Mapping[str, Any]) -> QueryDict:
-    """Return the fields as a form would send them; `?change=12` starts from that change of the same service."""
+    """Return the fields as a form would send them; `?change=12` starts from that change of the same service.
+
+    `?from=12` starts from it likewise, and asks for the new one in its place.
+    """
     data = QueryDict(mutable=True)
-    number = request.GET.get("change", "")
+    number = request.GET.get("from", "") or request.GET.get("change", "")
     if number.isdecimal():
         take_change(data, request, service, definition, int(number))
+    if replaced := request.GET.get("replaces", ""):
+        data["replaces"] = replaced
     for name in request.GET:
         if name.startswith(FROM_LINKS):
             data[name] = request.GET[name]
@@ -50,7 +59,31 @@ def take_change(
         take_secrets(data, container, asked.get("secrets") or {}, names_in(here.get("secrets")))
     for key, value in (change.spec.get("task") or {}).items():
         data[f"task.{key}"] = str(value)
+    if change.spec.get("definition"):
+        take_definition(data, definition, change.spec)
+    if change.spec.get("service"):
+        for name, value in as_fields(change.spec["service"], service.facts).items():
+            data.setlist(name, value if isinstance(value, list) else [value])
     data["ticket"] = change.ticket
+    if request.GET.get("from") or request.GET.get("replaces"):
+        data["reason"] = change.reason
+        data["replaces"] = str(change.pk) if change.state in NOT_BEGUN else ""
+
+
+def take_definition(data: QueryDict, definition: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+    """Fill in the text of the definition, unless an ended change no longer has what it sealed."""
+    if has_lost_values(spec["definition"]):
+        data.appendlist(DROPPED, "sealed texts of the definition")
+        return
+    data["definition"] = text_with(definition, spec)
+    data["definition_of"] = str(definition.get("taskDefinitionArn", ""))
+
+
+def has_lost_values(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        lost = SHOWN in value and "sealed" not in value
+        return lost or any(has_lost_values(item) for item in value.values())
+    return isinstance(value, list) and any(has_lost_values(item) for item in value)
 
 
 def names_in(items: Any) -> set[str]:

@@ -17,7 +17,7 @@ from aws.errors import AwsError
 from clusters.models import Service
 from clusters.queries import get_service
 from deployments.actions import request_change
-from deployments.asking import Asking, choices_for, read_asking
+from deployments.asking import choices_for, read_asking
 from deployments.composition import Composition, compose
 from deployments.definitions import masked_definition
 from deployments.errors import ChangeRefused, ConfirmationMissing, InvalidSpec
@@ -49,13 +49,21 @@ def deploy(request: ConsoleRequest, account_id: str, region: str, cluster: str, 
     if request.method == "GET":
         data = prefilled(request, service, definition)
         dropped = data.getlist(DROPPED)
-        return show(request, service, definition, compose(definition, data), dropped=dropped)
-    composition = compose(definition, request.POST)
+        return show(request, service, definition, composed(service, definition, data), dropped=dropped)
+    composition = composed(service, definition, request.POST)
     if wants_fragment(request):
         return follow(request, service, composition)
     if request.POST.get("do") != "request" or composition.errors:
         return show(request, service, definition, composition, status=422 if composition.errors else 200)
     return ask(request, service, definition, composition)
+
+
+def composed(service: Service, definition: dict[str, Any], data: QueryDict) -> Composition:
+    """Read the whole form, with the terms on which it is asked for."""
+    composition = compose(definition, data, service.facts)
+    composition.asking = read_asking(data, service)
+    composition.errors |= composition.asking.errors
+    return composition
 
 
 def ask(
@@ -73,7 +81,7 @@ def ask(
             ticket=composition.ticket,
             plan_id=request.POST.get("plan_id", ""),
             confirm=composition.confirm,
-            terms=asking_of(request, service).terms,
+            terms=composition.asking.terms,
             request=request,
         )
     except (InvalidSpec, ConfirmationMissing) as error:
@@ -119,13 +127,13 @@ def follow(request: ConsoleRequest, service: Service, composition: Composition) 
 def context_of(request: ConsoleRequest, service: Service, composition: Composition) -> dict[str, Any]:
     """Return everything that the right side and the steps show."""
     plan, problem = plan_of(request, service, composition)
-    asking = asking_of(request, service)
-    asking.errors |= composition.errors
-    now = timezone.now()
+    asking, now = composition.asking, timezone.now()
     return {
         "service": service,
         "cluster": service.cluster,
         "composition": composition,
+        "asking": asking,
+        "choices": choices_for(service, Kind.DEPLOY, composition.spec, request.access, asking, now),
         "plan": plan,
         "problem": problem,
         "revision": service.task_definition_arn.rsplit(":", 1)[-1],
@@ -135,14 +143,7 @@ def context_of(request: ConsoleRequest, service: Service, composition: Compositi
         "left": what_is_left(service, composition, plan_state(plan, problem)),
         "plan_state": plan_state(plan, problem),
         "is_typed": service.environment == "production",
-        "asking": asking,
-        "choices": choices_for(service, Kind.DEPLOY, composition.spec, request.access, asking, now),
     }
-
-
-def asking_of(request: ConsoleRequest, service: Service) -> Asking:
-    """Return the terms as typed; a link that edits a request names the one that this takes the place of."""
-    return read_asking(request.POST if request.method == "POST" else request.GET, service)
 
 
 def plan_state(plan: Plan | None, problem: str) -> str:
@@ -170,8 +171,14 @@ def plan_of(request: ConsoleRequest, service: Service, composition: Composition)
     if not spec:
         return None, ""
     try:
-        terms = asking_of(request, service).terms
-        plan = make_plan(service, Kind.DEPLOY, spec, access=request.access, now=timezone.now(), terms=terms)
+        plan = make_plan(
+            service,
+            Kind.DEPLOY,
+            spec,
+            access=request.access,
+            now=timezone.now(),
+            terms=composition.asking.terms,
+        )
     except InvalidSpec as error:
         composition.take_errors(error.errors)
         return None, error.sentence

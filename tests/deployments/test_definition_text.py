@@ -56,7 +56,7 @@ def test_a_member_is_added_changed_and_taken_away() -> None:
 
 
 def test_typed_secrets_come_back_sealed_at_their_place() -> None:
-    text = edit('"value": {\n            "keep": true\n          }', '"value": "new-env-secret"')
+    text = edit('"value": {"keep": true}', '"value": "new-env-secret"')
     text = text.replace('"--password",', '"--password", "typed-secret", "--token",', 1)
     found = read_text(MASKED, text)
     assert "new-env-secret" not in found.text
@@ -99,7 +99,7 @@ def test_a_broken_text_is_kept_without_what_may_be_secret() -> None:
 
 
 def test_a_forged_value_is_refused() -> None:
-    text = edit('{\n            "keep": true\n          }', '{"sealed": "forged"}')
+    text = edit('{"keep": true}', '{"sealed": "forged"}')
     assert "was not sealed by this console" in read_text(MASKED, text).error
 
 

@@ -1,0 +1,195 @@
+"""The fields of a deploy about rollout and service: their labels, choices and present values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployments.rollout_story import CANARY_SHARE, CANARY_WAIT, HOOK_WAIT, LINEAR_STEP, LINEAR_WAIT, STAGES
+from deployments.settings_rules import CANARY, LINEAR, ROLLING, STRATEGIES
+
+Facts = Mapping[str, Any]
+OFF, ON, ROLLS_BACK = "off", "on", "rollback"
+GUARDS = ((OFF, "Off"), (ON, "On, without rollback"), (ROLLS_BACK, "On, rolls back"))
+THRESHOLDS = (
+    ("", "ECS's own threshold"),
+    ("COUNT", "A number of tasks"),
+    ("BOUNDED_PERCENT", "Percent of desired, 3 to 200"),
+    ("UNBOUNDED_PERCENT", "Percent of desired"),
+)
+SWITCH = (("no", "Off"), ("yes", "On"))
+PLATFORMS = ("LATEST", "1.4.0", "1.3.0")
+PREFIX = "svc."
+
+
+@dataclass(slots=True)
+class Field:
+    """One field: what is, what was typed."""
+
+    key: str
+    label: str
+    current: str
+    typed: str
+    choices: tuple[tuple[str, str], ...] = ()
+    hint: str = ""
+    # Strategy to which the field belongs; it is of no use with another one.
+    only: str = ""
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{PREFIX}{self.key}"
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether its choices are sentences."""
+        return self.key == "strategy"
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes several lines."""
+        return self.key in ("alarm_names", "providers")
+
+    @property
+    def is_changed(self) -> bool:
+        return self.typed != self.current
+
+    @property
+    def now(self) -> str:
+        """Return the present value as the choices name it."""
+        return dict(self.choices).get(self.current, self.current) or "not set"
+
+
+def rollout_fields(configuration: Facts) -> list[Field]:
+    canary, linear = (
+        configuration.get("canaryConfiguration") or {},
+        configuration.get("linearConfiguration") or {},
+    )
+    breaker, alarms = configuration.get("deploymentCircuitBreaker") or {}, configuration.get("alarms") or {}
+    threshold, hook = breaker.get("thresholdConfiguration") or {}, pause_hook(configuration)
+    limit = hook.get("timeoutConfiguration") or {}
+    strategies = tuple((name, f"{name}: {text}") for name, text in STRATEGIES.items())
+    return [
+        plain("strategy", "Strategy", configuration.get("strategy", ROLLING), choices=strategies),
+        plain(
+            "canary_percent",
+            "First share of traffic, %",
+            canary.get("canaryPercent", CANARY_SHARE),
+            only=CANARY,
+        ),
+        plain(
+            "canary_wait",
+            "Wait after it, min",
+            canary.get("canaryBakeTimeInMinutes", CANARY_WAIT),
+            only=CANARY,
+        ),
+        plain("linear_step", "Step of traffic, %", linear.get("stepPercent", LINEAR_STEP), only=LINEAR),
+        plain(
+            "linear_wait",
+            "Wait between steps, min",
+            linear.get("stepBakeTimeInMinutes", LINEAR_WAIT),
+            only=LINEAR,
+        ),
+        plain(
+            "bake",
+            "Bake time, min",
+            configuration.get("bakeTimeInMinutes"),
+            only="shift",
+            hint="old tasks stay this long as the way back",
+        ),
+        plain("minimum", "Minimum healthy, %", configuration.get("minimumHealthyPercent"), only=ROLLING),
+        plain("maximum", "Maximum, %", configuration.get("maximumPercent"), only=ROLLING),
+        plain(
+            "breaker",
+            "Circuit breaker",
+            guard_of(breaker),
+            choices=GUARDS,
+            hint="acts in ROLLING deployments",
+        ),
+        plain(
+            "threshold",
+            "Trips after",
+            threshold.get("type"),
+            choices=THRESHOLDS,
+            hint="ECS's own: half of desired, 3 to 200",
+        ),
+        plain("threshold_value", "Threshold, tasks or %", threshold.get("value")),
+        plain(
+            "reset",
+            "A healthy task resets the count",
+            yes(breaker.get("resetOnHealthyTask", True)),
+            choices=SWITCH,
+        ),
+        plain("alarms", "CloudWatch alarms", guard_of(alarms), choices=GUARDS),
+        plain("alarm_names", "Names of alarms, one a line", "\n".join(alarms.get("alarmNames") or [])),
+        plain("pause_minutes", "Waits at most, min", limit.get("timeoutInMinutes", HOOK_WAIT)),
+        plain(
+            "pause_action",
+            "Then",
+            limit.get("action", "ROLLBACK"),
+            choices=(("ROLLBACK", "Roll back"), ("CONTINUE", "Continue")),
+        ),
+    ]
+
+
+def service_fields(facts: Facts, present: Facts) -> list[Field]:
+    platforms = dict.fromkeys(
+        [*PLATFORMS, *([present["platformVersion"]] if present.get("platformVersion") else [])]
+    )
+    unset = () if present.get("platformVersion") else (("", "not set"),)
+    providers = "\n".join(
+        f"{item['capacityProvider']} {item.get('weight', 0)} {item.get('base', 0)}"
+        for item in present.get("capacityProviderStrategy") or []
+    )
+    launch = facts.get("launchType")
+    return [
+        plain(
+            "platform",
+            "Platform version",
+            present.get("platformVersion"),
+            choices=(*unset, *((name, name) for name in platforms)),
+        ),
+        plain(
+            "providers",
+            "Capacity providers, one a line",
+            providers,
+            hint=f"name, weight, base{f'; now the launch type {launch}' if launch and not providers else ''}",
+        ),
+        plain("grace", "Health check grace period, s", present.get("healthCheckGracePeriodSeconds")),
+        plain("exec", "ECS Exec", yes(present.get("enableExecuteCommand")), choices=SWITCH),
+        plain(
+            "force",
+            "Start all tasks anew",
+            "no",
+            choices=(("no", "Only if something needs it"), ("yes", "Yes, force a new deployment")),
+        ),
+    ]
+
+
+def plain(key: str, label: str, current: Any, **more: Any) -> Field:
+    text = "" if current is None else f"{current:g}" if isinstance(current, float) else str(current)
+    return Field(key, label, text, text, **more)
+
+
+def yes(value: Any) -> str:
+    return "yes" if value else "no"
+
+
+def guard_of(guard: Facts) -> str:
+    if not guard.get("enable"):
+        return OFF
+    return ROLLS_BACK if guard.get("rollback") else ON
+
+
+def pause_hook(configuration: Facts) -> Facts:
+    hooks: list[Facts] = configuration.get("lifecycleHooks") or []
+    return next((item for item in hooks if item.get("targetType") == "PAUSE"), {})
+
+
+def paused_stages(configuration: Facts) -> list[str]:
+    hooks = configuration.get("lifecycleHooks") or []
+    named = {
+        s for item in hooks if item.get("targetType") == "PAUSE" for s in item.get("lifecycleStages") or []
+    }
+    return [stage for stage in STAGES if stage in named]
