@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -191,6 +192,12 @@ def churn_words(churn: Mapping[str, Any] | None) -> str:
 
 def tasks(count: int) -> str:
     return f"{count} task{'' if count == 1 else 's'}"
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Return parameters of a call as they are sent."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 @register.simple_tag

@@ -254,3 +254,13 @@ def test_editing_a_request_starts_from_it_and_takes_its_place(
 def obstacle(answer: Any) -> str:
     """Return what stands in the way on a page, for the message of a test that fails."""
     return markup.unescape(answer.content.decode()).partition('id="obstacle"')[2][:600]
+
+
+def test_a_plan_shows_its_parameters_and_no_secret(as_: AsPerson, registry: Registry) -> None:
+    service = deployable("development")
+    fields = {"env-name.app": "NEW_TOKEN", "env-value.app": "canary-value", "svc.minimum": "50", "do": "plan"}
+    page = markup.unescape(as_("alice").post(at("deploy", service), fields).content.decode())
+    assert '"minimumHealthyPercent": 50' in page
+    assert '"taskDefinition": "checkout-api:<new revision>"' in page
+    assert '"name": "NEW_TOKEN"' in page
+    assert "canary-value" not in page
