@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from audit.chain import SCHEMA_VERSION, canonical_bytes, link_hash
 from audit.models import AuditChain, AuditEntry
+from audit.observers import tell_entry
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -103,4 +104,5 @@ def record(
             hash=link_hash(canonical, chain.head_hash),
         )
         AuditChain.objects.filter(pk=1).update(next_seq=entry.seq + 1, head_hash=entry.hash)
+        tell_entry(entry)
     return entry

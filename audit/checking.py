@@ -10,6 +10,7 @@ import structlog
 from audit import duties
 from audit.copies import read_all_anchors
 from audit.models import Duty
+from audit.observers import tell_duty_fails
 from audit.verification import Verification, verify_ledger
 
 logger = structlog.get_logger(__name__)
@@ -43,5 +44,7 @@ def verify_due(now: datetime) -> Verification | None:
         raise
     if not result.holds:
         logger.error("ledger_broken", seq=result.broken_seq, problem=result.problem)
+        if duty.detail.get("broken_seq") is None:
+            tell_duty_fails(duties.VERIFY, f"Entry {result.broken_seq}: {result.problem}", now)
     duties.succeed(duties.VERIFY, now, {**asdict(result), "unread": unread})
     return result

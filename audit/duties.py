@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from audit.models import Duty
+from audit.observers import tell_duty_fails
 
 logger = structlog.get_logger(__name__)
 
@@ -53,6 +54,8 @@ def fail(duty: Duty, now: datetime, error: str) -> None:
     Duty.objects.filter(name=duty.name).update(
         failed_at=duty.failed_at or now, failure_count=failures, error=error[:2000], next_at=now + pause
     )
+    if duty.failure_count == 0:
+        tell_duty_fails(duty.name, error, now)
     logger.error("ledger_duty_failed", duty=duty.name, failures=failures, error=error)
 
 

@@ -39,6 +39,16 @@ app.conf.beat_schedule = {
         "schedule": 3600.0,
         "options": {"expires": 3600.0, "queue": "ops"},
     },
+    "sweep-notifications": {
+        "task": "notifications.tasks.sweep",
+        "schedule": 5.0,
+        "options": {"expires": 5.0, "queue": "ops"},
+    },
+    "prune-notifications": {
+        "task": "notifications.tasks.prune",
+        "schedule": 3600.0,
+        "options": {"expires": 3600.0, "queue": "ops"},
+    },
     "seal-ledger": {
         "task": "audit.tasks.seal",
         "schedule": 15.0,

@@ -85,6 +85,7 @@ INSTALLED_APPS = [
     "audit",
     "access",
     "live",
+    "notifications",
     "clusters",
     "logs",
     "deployments",
@@ -284,6 +285,7 @@ CELERY_TASK_ROUTES = {
     "deployments.tasks.find_identities": {"queue": "poll"},
     "deployments.tasks.*": {"queue": "ops"},
     "audit.tasks.*": {"queue": "ops"},
+    "notifications.tasks.*": {"queue": "ops"},
 }
 CELERY_TASK_TIME_LIMIT = 60
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 3
@@ -322,6 +324,27 @@ if LEDGER_COPY_LOCK_MODE not in {"COMPLIANCE", "GOVERNANCE"}:
     raise ImproperlyConfigured(
         f"LEDGER_COPY_LOCK_MODE={LEDGER_COPY_LOCK_MODE} is not known. Use COMPLIANCE or GOVERNANCE."
     )
+
+# Where people reach the console: messages sent elsewhere link to it.
+CONSOLE_URL = env.str("CONSOLE_URL", default="").rstrip("/")
+if CONSOLE_URL and not CONSOLE_URL.startswith(("https://", "http://")):
+    raise ImproperlyConfigured(
+        f"CONSOLE_URL={CONSOLE_URL} must begin with https:// and hold no path but its own."
+    )
+# Hosts that webhooks may name although they are on a private network, or plain http.
+NOTIFICATION_ALLOW_HOSTS = env.list("NOTIFICATION_ALLOW_HOSTS", default=[])
+# The server may need a password, so the whole address may come from a file.
+EMAIL_URL = read_secret("EMAIL_URL")
+HAS_EMAIL = bool(EMAIL_URL)
+try:
+    # Without a server nothing is sent, and a channel that tries says so.
+    globals().update(environ.Env.email_url_config(EMAIL_URL or "dummymail://"))
+except KeyError as error:
+    raise ImproperlyConfigured(
+        "EMAIL_URL is not known. Use smtp://, smtp+tls:// or smtps://user:password@host:port."
+    ) from error
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="ecsconsole@localhost")
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FORMAT = env.str("LOG_FORMAT", default="console" if LOCAL else "json")

@@ -82,6 +82,7 @@ class Stack:
         self.environment = {
             "ECSCONSOLE_LOCAL": "1",
             "ECSCONSOLE_VAR_DIR": str(self.folder),
+            "CONSOLE_URL": os.environ.get("CONSOLE_URL", self.url),
             **self.environment,
         }
 

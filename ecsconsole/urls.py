@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("deployments.urls")),
     path("", include("logs.urls")),
     path("", include("live.urls")),
+    path("", include("notifications.urls")),
     path("", include("access.urls")),
     path("audit/", include("audit.urls")),
     path("api/v1/", include("api.urls")),

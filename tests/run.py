@@ -28,6 +28,7 @@ PACKAGES = [
     "ecsconsole",
     "live",
     "logs",
+    "notifications",
     "sandbox",
     "tests",
 ]

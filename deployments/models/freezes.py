@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from access.places import Placed
 from deployments.models.changes import Change
-from deployments.models.places import Placed
 
 
 class Freeze(Placed):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ["access", "api", "audit", "clusters", "deployments", "ecsconsole", "live", "logs"]
+APPS = ["access", "api", "audit", "clusters", "deployments", "ecsconsole", "live", "logs", "notifications"]
 
 
 def settings_read() -> list[str]:

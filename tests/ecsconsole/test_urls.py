@@ -16,6 +16,7 @@ from access.first_admin import make_link
 from access.models import GroupMapping
 from access.tokens import create_token
 from clusters.models import Service
+from notifications.models import Channel
 from tests.builders import (
     make_change,
     make_cluster,
@@ -73,6 +74,8 @@ def world(people: dict[str, User]) -> World:
             "arn": [service.arn],
             "api-token": [make_token(people["alice"])],
             "rest": ["nothing/here"],
+            "channel": [Channel.objects.create(name="#ops", type="slack").pk],
+            "channel-type": ["slack"],
             "": [],
         },
     )
@@ -184,6 +187,17 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "remove-factor": ("nothing", REFUSED, (302, 404, 404, 404, 404, 404, 404)),
     "end-session": ("nothing", REFUSED, (302, 303, 303, 303, 303, 303, 303)),
     "end-other-sessions": ("", REFUSED, (302, 303, 303, 303, 303, 303, 303)),
+    "channels": ("", MANAGE, REFUSED),
+    "channel-add": ("channel-type", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
+    "channel": ("channel", MANAGE, REFUSED),
+    "channel-edit": ("channel", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
+    "channel-test": ("channel", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "channel-switch": ("channel", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "channel-remove": ("channel", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "subscription-add": ("channel", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "subscription-remove": ("nothing", REFUSED, (302, 403, 403, 403, 403, 403, 404)),
+    "deliveries": ("", MANAGE, REFUSED),
+    "delivery-again": ("nothing", REFUSED, (302, 403, 403, 403, 403, 403, 404)),
     "audit": ("", AUDIT, REFUSED),
     "audit-entry": ("entry", AUDIT, REFUSED),
     "audit-export": ("", AUDIT, REFUSED),

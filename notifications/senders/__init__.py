@@ -1,0 +1,1 @@
+"""One module per type of channel; each has `send(outgoing)` that returns, or raises `SendFailed`."""
