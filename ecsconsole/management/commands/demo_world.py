@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -11,10 +12,14 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.utils import timezone
 
 from access.models import RoleBinding
+from access.queries import access_for
 from clusters.actions import add_account
 from clusters.models import Account
+from deployments.actions import save_freeze
+from deployments.models import Freeze
 
 PEOPLE = {
     "alice": ("Alice Okafor", "operator"),
@@ -43,6 +48,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             self.add_people()
             self.add_accounts(options["scenario"])
+            self.add_freeze()
 
     def add_people(self) -> None:
         password = make_password("demo")
@@ -52,6 +58,25 @@ class Command(BaseCommand):
             user, created = User.objects.get_or_create(username=username, defaults=defaults)
             if created and role:
                 RoleBinding.objects.create(user=user, role=role)
+
+    def add_freeze(self) -> None:
+        """Have something in the calendar: days ahead, so that nothing is held up while somebody looks around."""
+        if Freeze.objects.exists():
+            return
+        bob = User.objects.get(username="bob")
+        begins = timezone.now().replace(minute=0, second=0, microsecond=0) + timedelta(days=3)
+        save_freeze(
+            actor=bob,
+            access=access_for(bob),
+            values={
+                "name": "Payments change freeze",
+                "environment": "production",
+                "cluster": "prod-payments",
+                "starts_at": begins,
+                "duration_minutes": 24 * 60,
+                "reason": "Invoices are written.",
+            },
+        )
 
     def add_accounts(self, scenario: str) -> None:
         from sandbox.scenarios import accounts_of
