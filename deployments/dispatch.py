@@ -38,13 +38,17 @@ def wake(change_id: int, *, now: datetime, connect: Connect = AwsGateway) -> Non
         credit_ended(change_id, now)
         return
     lease = leases.take(change_id, now)
-    if lease is None:
-        return
+    if lease is not None:
+        step_and_release(lease, now, connect)
+
+
+def step_and_release(lease: Lease, now: datetime, connect: Connect) -> None:
+    """Make one step of a change whose lease is held, and give the lease back."""
     try:
-        step(change_id, lease, now, connect)
+        step(lease.change_id, lease, now, connect)
     except LostRace as lost:
         # Somebody else moved it meanwhile: what they did stands, and they have set the next wake-up.
-        logger.info("change_lost_race", change_id=change_id, text=str(lost))
+        logger.info("change_lost_race", change_id=lease.change_id, text=str(lost))
     finally:
         leases.release(lease)
 

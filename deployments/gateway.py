@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from aws import autoscaling, ecs, elb
 from aws.autoscaling import Autoscaling
-from aws.errors import AwsNotFound
+from aws.errors import AwsAccessDenied, AwsError, AwsNotFound
 from aws.operator import Answer, Operator
+from aws.scope import Scope
 from clusters.models import Service
 from clusters.queries import scope_of
 from deployments.models import Change
@@ -19,8 +21,59 @@ Document = dict[str, Any]
 NEWEST = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one look at several services of a cluster said; what is not in it was not asked for.
+
+    A deployment that ECS no longer knows is empty. An error in place of the facts is raised to each who asks.
+    """
+
+    services: Mapping[str, Document] | AwsError
+    deployments: Mapping[str, Document] | AwsError
+
+    def service(self, name: str) -> Document | None:
+        return found(self.services, name)
+
+    def service_deployment(self, arn: str) -> Document | None:
+        return found(self.deployments, arn)
+
+
+def found(facts: Mapping[str, Document] | AwsError, key: str) -> Document | None:
+    if isinstance(facts, AwsError):
+        raise facts
+    return facts.get(key)
+
+
+def read_together(scope: Scope, cluster: str, names: Iterable[str], arns: Iterable[str]) -> Reading:
+    """Describe up to ten services and twenty of their deployments in one call each."""
+
+    def services() -> dict[str, Document]:
+        items = ecs.describe_services(scope, cluster, sorted(set(names))).items
+        return {item["serviceName"]: item for item in items}
+
+    def deployments() -> dict[str, Document]:
+        asked = sorted(set(arns))
+        items = ecs.describe_service_deployments(scope, asked).items
+        return {**{arn: {} for arn in asked}, **{item["serviceDeploymentArn"]: item for item in items}}
+
+    return Reading(facts_or_error(services), facts_or_error(deployments))
+
+
+def facts_or_error(read: Callable[[], dict[str, Document]]) -> dict[str, Document] | AwsError:
+    try:
+        return read()
+    except AwsAccessDenied:
+        # IAM refuses the whole call for the sake of one of them: each is read by itself then.
+        return {}
+    except AwsError as error:
+        return error
+
+
 class Gateway(Protocol):
     """One service in AWS: reads of its present facts, and the mutations."""
+
+    # A look that was shared with other changes; it answers until the first mutation.
+    reading: Reading | None
 
     def service(self) -> Document: ...
     def service_deployments(self) -> list[Document]: ...
@@ -50,8 +103,11 @@ class AwsGateway:
         self.name = service.name
         self.arn = service.arn
         self.change = change
+        self.reading: Reading | None = None
 
     def service(self) -> Document:
+        if self.reading is not None and (shared := self.reading.service(self.name)) is not None:
+            return shared
         found = ecs.describe_services(self.scope, self.cluster, [self.name]).items
         if not found:
             raise AwsNotFound(
@@ -70,6 +126,8 @@ class AwsGateway:
 
     def service_deployment(self, arn: str) -> Document:
         """Return a service deployment, empty when ECS no longer knows it."""
+        if self.reading is not None and (shared := self.reading.service_deployment(arn)) is not None:
+            return shared
         found = ecs.describe_service_deployments(self.scope, [arn]).items
         return found[0] if found else {}
 
@@ -120,6 +178,7 @@ class AwsGateway:
 
     def mutate(self, action: str, params: Mapping[str, Any]) -> tuple[Document, str]:
         """Make one mutating call, never retried, signed by the requester's identity; return answer and request id."""
+        self.reading = None
         operator = Operator(
             self.scope, source_identity=f"u-{self.change.requester_id}", change_id=self.change.pk
         )

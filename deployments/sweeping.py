@@ -7,7 +7,8 @@ from datetime import datetime
 from django.db.models import Q
 
 from deployments.models import Change
-from deployments.waking import enqueue
+from deployments.waking import enqueue, enqueue_together
+from deployments.watching import groups_of
 
 # More would flood the queue after a long outage; the rest follows two seconds later.
 MOST = 200
@@ -24,5 +25,12 @@ def due(now: datetime) -> list[int]:
 
 
 def sweep(*, now: datetime) -> int:
-    """Wake all that is due; approvals and queues run out, and bases are compared, in the same step as all else."""
-    return sum(enqueue(change_id) for change_id in due(now))
+    """Wake all that is due; approvals and queues run out, and bases are compared, in the same step as all else.
+
+    Those that only look on in one cluster are woken together. Returns how many were woken.
+    """
+    found = due(now)
+    groups = groups_of(found, now)
+    together = {change_id for group in groups for change_id in group}
+    alone = [change_id for change_id in found if change_id not in together]
+    return sum(enqueue(change_id) for change_id in alone) + sum(enqueue_together(group) for group in groups)

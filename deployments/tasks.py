@@ -5,13 +5,19 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from deployments import dispatch, identities, sweeping
+from deployments import dispatch, identities, sweeping, watching
 
 
 @shared_task(name="deployments.tasks.wake")
 def wake(change_id: int) -> None:
     """Move a change one step."""
     dispatch.wake(change_id, now=timezone.now())
+
+
+@shared_task(name="deployments.tasks.watch")
+def watch(change_ids: list[int]) -> None:
+    """Move several changes of one cluster a step, on one look."""
+    watching.watch(change_ids, now=timezone.now())
 
 
 @shared_task(name="deployments.tasks.sweep")

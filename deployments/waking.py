@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from celery import Task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
@@ -13,11 +14,22 @@ def enqueue(change_id: int) -> bool:
     """Ask a worker to look at a change; False when the broker is away, and then the sweeper finds it."""
     from deployments.tasks import wake
 
+    return sent(wake, change_id)
+
+
+def enqueue_together(change_ids: list[int]) -> int:
+    """Ask a worker to look at several changes at once; return how many were told, none when the broker is away."""
+    from deployments.tasks import watch
+
+    return len(change_ids) if sent(watch, change_ids) else 0
+
+
+def sent(job: Task[..., None], argument: int | list[int]) -> bool:
+    """Send one message, never again: a page must not wait for a broker that is away."""
     try:
-        # No retry: a page must not wait for a broker that is away.
-        wake.apply_async((change_id,), retry=False)
+        job.apply_async((argument,), retry=False)
     except (OperationalError, OSError) as error:
-        logger.warning("wake_up_not_sent", change_id=change_id, error=str(error))
+        logger.warning("wake_up_not_sent", job=job.name, changes=argument, error=str(error))
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -47,27 +48,43 @@ class Rig:
 
     def __init__(self, sandbox: SandboxServer, people: Mapping[str, User], environment: str) -> None:
         self.sandbox, self.people, self.world = sandbox, people, sandbox.world
+        self.name = "checkout-api"
         self.calls: list[str] = []
         # What happens around a mutating call: None, or a function of (action, make_the_call).
         self.around: Callable[[str, Callable[[], Any]], Any] | None = None
         self.push("v1")
         sandbox.surroundings.create_role(ACCOUNT_ID, "execution")
         self.call("CreateCluster", clusterName="prod")
-        definition = self.define("v1")
+        self.create_service(self.define("v1"))
+        self.world.advance(180)
+        self.cluster = self.make_cluster(environment)
+        self.service = Service(cluster=self.cluster, name=self.name)
+        self.sync()
+
+    def create_service(self, definition: str) -> None:
         self.call(
             "CreateService",
             cluster="prod",
-            serviceName="checkout-api",
+            serviceName=self.name,
             desiredCount=2,
             launchType="FARGATE",
             networkConfiguration=NETWORK,
             deploymentConfiguration=BREAKER,
             taskDefinition=definition,
         )
+
+    def beside(self, *names: str) -> list[Rig]:
+        """Return rigs of further services in the same cluster, steady as well, which share what is counted."""
+        rigs = []
+        for name in names:
+            other = copy.copy(self)
+            other.name, other.service = name, Service(cluster=self.cluster, name=name)
+            other.create_service(self.service.task_definition_arn)
+            rigs.append(other)
         self.world.advance(180)
-        self.cluster = self.make_cluster(environment)
-        self.service = Service(cluster=self.cluster, name="checkout-api")
-        self.sync()
+        for other in rigs:
+            other.sync()
+        return rigs
 
     @property
     def now(self) -> datetime:
@@ -122,7 +139,7 @@ class Rig:
         return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     def facts(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.call("DescribeServices", cluster="prod", services=["checkout-api"])
+        found: dict[str, Any] = self.call("DescribeServices", cluster="prod", services=[self.name])
         service: dict[str, Any] = found["services"][0]
         return service
 
@@ -161,7 +178,7 @@ class Rig:
 
     def sync_history(self) -> None:
         scope = scope_of(self.service)
-        brief = ecs.list_service_deployments(scope, "prod", "checkout-api")
+        brief = ecs.list_service_deployments(scope, "prod", self.name)
         for item in ecs.describe_service_deployments(
             scope, [one["serviceDeploymentArn"] for one in brief]
         ).items:
@@ -193,7 +210,7 @@ class Rig:
             )
 
     def sync_tasks(self) -> None:
-        arns = self.call("ListTasks", cluster="prod", serviceName="checkout-api")["taskArns"]
+        arns = self.call("ListTasks", cluster="prod", serviceName=self.name)["taskArns"]
         for task in self.call("DescribeTasks", cluster="prod", tasks=arns)["tasks"] if arns else []:
             Task.objects.update_or_create(
                 arn=task["taskArn"],
