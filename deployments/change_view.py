@@ -113,6 +113,8 @@ def queue_step(change: Change, reached: dict[str, Transition]) -> Step:
 
 def work_step(change: Change, reached: dict[str, Transition]) -> Step:
     title = WORK[Kind(change.kind)]
+    if change.kind == Kind.DEPLOY and change.spec.keys() == {"service"}:
+        title = "Applying settings"
     if change.state == State.RUNNING:
         rollout = change.progress.get("rollout") or {}
         return Step(

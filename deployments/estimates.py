@@ -32,6 +32,9 @@ def as_churn(found: Estimate) -> dict[str, Any]:
 
 def pace_of(change: Change, now: datetime) -> str:
     """Say how long a rollout has taken beside what is usual, empty for what is none or has not begun."""
+    if change.kind == Kind.DEPLOY and change.finished_at and "deployment_id" not in change.progress:
+        # Settings for which ECS begins no deployment take no time that could be compared.
+        return ""
     if change.dispatched_at is None or change.kind not in ROLLS_OUT or change.spec.get("in_flight"):
         return ""
     taken = (change.finished_at or now) - change.dispatched_at
