@@ -209,6 +209,26 @@ def test_plain_value_is_sealed_and_never_comes_back(rig: Rig, machine: Machines,
 
 
 @pytest.mark.django_db
+def test_any_member_of_the_definition_is_taken_and_its_values_sealed(rig: Rig, machine: Machines) -> None:
+    ci = machine("alice")
+    environment = [{"name": "LOG_LEVEL", "value": {"keep": True}}, {"name": "API_TOKEN", "value": CANARY}]
+    app = {"environment": environment, "stopTimeout": 30, "command": ["serve", "--password", CANARY]}
+    spec = {"definition": {"containerDefinitions": {"app": app}}, "service": {"enableExecuteCommand": True}}
+    status, plan = ci.post("/plans", {"service": rig.service.arn, "kind": "deploy", "spec": spec})
+    assert status == 200
+    status, body = ci.post("/changes", wish(rig, images={}, spec=spec))
+    assert status == 201
+    change = Change.objects.get()
+    assert list(change.spec["containers"]["app"]["environment"]) == ["API_TOKEN"]
+    assert change.spec["definition"]["containerDefinitions"]["app"]["stopTimeout"] == 30
+    assert change.spec["service"] == {"enableExecuteCommand": True}
+    stored = json.dumps(
+        [list(model.objects.values()) for model in (Change, Attempt, AuditEntry)], default=str
+    )
+    assert CANARY not in stored + json.dumps([plan, body, ci.get(f"/changes/{change.pk}")])
+
+
+@pytest.mark.django_db
 def test_refused_request_does_not_repeat_what_was_sent(dev_rig: Rig, machine: Machines) -> None:
     for spec in (
         {"containers": {"app": {"environment": {"A": [CANARY]}}}},
