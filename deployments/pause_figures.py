@@ -145,21 +145,27 @@ def target_groups(service: Service, pause: Pause) -> list[dict[str, str]] | str:
     arns = [pause.outgoing.revision_arn, pause.incoming.revision_arn]
     rows = dict(ServiceRevision.objects.filter(arn__in=arns).values_list("arn", "facts"))
     groups = [resolved_group(rows.get(arn) or {}) for arn in arns]
-    if not all(groups):
+    if not all(group.get("TargetGroup") for group in groups):
         return "ECS does not say which target group belongs to which revision."
+    # A revision from before there were two groups names no rule; the balancer is the same.
+    balancer = next((group["LoadBalancer"] for group in groups if group.get("LoadBalancer")), "")
+    groups = [{**group, "LoadBalancer": balancer} for group in groups]
     if groups[0] == groups[1]:
         return "Both sides are in one target group, whose figures CloudWatch does not tell apart."
     return groups
 
 
 def resolved_group(revision: Mapping[str, Any]) -> dict[str, str]:
-    """Return CloudWatch's names of the target group that ECS resolved for a revision, none when it shows none."""
+    """Return CloudWatch's names of a revision's target group: as ECS resolved it, else the only one it has."""
     for item in (revision.get("resolvedConfiguration") or {}).get("loadBalancers") or []:
         group = str(item.get("targetGroupArn") or "").rsplit(":", 1)[-1]
         # …:listener-rule/app/NAME/ID/LISTENER/RULE names the balancer as CloudWatch does: app/NAME/ID.
         parts = str(item.get("productionListenerRule") or "").rsplit(":", 1)[-1].split("/")
         if group and len(parts) >= 4:
             return {"TargetGroup": group, "LoadBalancer": "/".join(parts[1:4])}
+    plain = revision.get("loadBalancers") or []
+    if len(plain) == 1 and not plain[0].get("advancedConfiguration"):
+        return {"TargetGroup": str(plain[0].get("targetGroupArn") or "").rsplit(":", 1)[-1]}
     return {}
 
 

@@ -93,7 +93,7 @@ def pause_in(entry: Facts) -> Pause | None:
     stage, expires = str(entry.get("lifecycleStage") or ""), moment(hook.get("expiresAt"))
     sources = entry.get("sourceServiceRevisions") or []
     # Beside what serves, a revision that was superseded may still have tasks; it has no traffic.
-    serving = max(sources, key=weight_of, default={})
+    serving: Facts = max(sources, key=weight_of, default={})
     return Pause(
         arn=str(entry.get("serviceDeploymentArn", "")),
         hook_id=str(hook.get("hookId", "")),

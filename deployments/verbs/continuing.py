@@ -170,7 +170,7 @@ def is_ours(attempt: Attempt, status: str) -> bool:
         return False
     if attempt.outcome == Attempt.Outcome.OK and not attempt.response.get("observed"):
         return True
-    return status.startswith("ROLLBACK") == (attempt.request.get("action") == ROLLBACK)
+    return bool(status.startswith("ROLLBACK") == (attempt.request.get("action") == ROLLBACK))
 
 
 def ended(entry: Mapping[str, Any]) -> str:

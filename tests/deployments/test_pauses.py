@@ -32,7 +32,7 @@ from sandbox.ports import Caller
 from tests.builders import make_change
 from tests.deployments.pages import at
 from tests.deployments.rig import ADMIN, Rig
-from tests.deployments.staged import BALANCER, newest, paused, staged, until_paused
+from tests.deployments.staged import BALANCER, canary, newest, paused, staged, until_paused
 
 AsPerson = Callable[[str], Client]
 FRAGMENT = {"HX-Request": "true"}
@@ -211,12 +211,10 @@ def test_one_target_group_is_not_told_apart(dev_rig: Rig) -> None:
     dev_rig.call("UpdateService", cluster="prod", service="checkout-api", loadBalancers=[plain])
     dev_rig.world.advance(240)
     paused_without_balancer(dev_rig)
-    assert "which target group belongs to which" in rows(compared(dev_rig))["Response p95"].why
+    assert "Both sides are in one target group" in rows(compared(dev_rig))["Response p95"].why
 
 
 def paused_without_balancer(rig: Rig) -> None:
-    from tests.deployments.staged import canary
-
     rig.push("v2")
     rig.call(
         "UpdateService",
@@ -287,3 +285,20 @@ def test_change_page_has_the_gate_of_its_pause(dev_rig: Rig, people: dict[str, U
         },
     )
     assert "Continue asked for" in as_("alice").get(change.get_absolute_url()).content.decode()
+
+
+def test_first_deployment_to_two_groups_is_compared_with_the_one_before(dev_rig: Rig) -> None:
+    plain = {key: value for key, value in BALANCER.items() if key != "advancedConfiguration"}
+    dev_rig.call("UpdateService", cluster="prod", service="checkout-api", loadBalancers=[plain])
+    dev_rig.world.advance(240)
+    dev_rig.call(
+        "UpdateService",
+        cluster="prod",
+        service="checkout-api",
+        loadBalancers=[BALANCER],
+        deploymentConfiguration=canary(),
+    )
+    until_paused(dev_rig)
+    dev_rig.world.advance(240)
+    found = rows(compared(dev_rig))["5xx responses"]
+    assert found.outgoing.value is not None, found.why
