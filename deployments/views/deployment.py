@@ -5,12 +5,15 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from clusters.actions import keep_hot
 from clusters.models import ServiceDeployment
 from deployments.comparison import compare, sides_of
 from deployments.deployment_view import DeploymentPage
+from deployments.gate import pause_gate
+from deployments.pauses import pause_in
 from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page
 
@@ -35,7 +38,14 @@ def service_deployment(request: ConsoleRequest, pk: int) -> HttpResponse:
     page = DeploymentPage(found, request.access)
     if page.is_open:
         keep_hot(found.service)
-    context = {"found": page, "deployment": found, "service": found.service, "cluster": found.service.cluster}
+    now, pause = timezone.now(), pause_in(found.facts) if found.status == "IN_PROGRESS" else None
+    context = {
+        "found": page,
+        "deployment": found,
+        "service": found.service,
+        "cluster": found.service.cluster,
+        "gate": pause_gate(found.service, request.access, pause, now) if pause else None,
+    }
     return render_page(request, "deployments/service_deployment.html", context, partial="deployment")
 
 

@@ -235,6 +235,9 @@ def test_service_page_inbox_and_answer_page_show_a_pause_from_outside(dev_rig: R
     service, alice = dev_rig.service, as_("alice")
     html = alice.get(at("service-actions", service), headers=FRAGMENT).content.decode()
     assert "Continue or roll back" in html
+    page = reverse("service-deployment", args=[newest(dev_rig).pk])
+    assert "?action=ROLLBACK" in alice.get(page).content.decode()
+    assert "?action=ROLLBACK" not in as_("carol").get(page).content.decode()
     html = alice.get(reverse("approvals")).content.decode()
     assert "checkout-api is paused at 0% of traffic" in html
     assert "checkout-api is paused" not in as_("carol").get(reverse("approvals")).content.decode()
