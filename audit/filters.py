@@ -15,6 +15,7 @@ ENVIRONMENTS = [("production", "Production"), ("staging", "Staging"), ("developm
 # What belongs together: label, and how the actions of a kind begin.
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "changes": ("Changes", ("change.", "failure.")),
+    "rollouts": ("Deployments seen", ("deployments.observed", "deployments.ended")),
     "outside": ("Outside the console", ("deployments.attributed",)),
     "overrides": ("Overrides", ("change.overridden", "change.glass_broken", "override.")),
     "rules": ("Policies and freezes", ("policy.", "freeze.")),

@@ -12,7 +12,7 @@ from aws import ecs
 from aws.calls import side_by_side
 from aws.errors import AwsError, AwsNotFound, AwsRefused
 from aws.scope import Scope
-from clusters import revisions, rollouts
+from clusters import deployment_notes, revisions, rollouts
 from clusters.changes import Changes
 from clusters.models import Account, PollTarget, Service, ServiceDeployment
 
@@ -126,10 +126,12 @@ class HistoryReading:
         named = list(dict.fromkeys(arn for item in described.items for arn in revisions.revisions_of(item)))
         known = revisions.known_revisions(named)
         new = ecs.describe_service_revisions(self.scope, [arn for arn in named if arn not in known]).items
+        items = [item for item in described.items if item["serviceArn"] in services]
         known |= {item["serviceRevisionArn"]: item for item in new}
         with self.storing() as changes:
+            before = deployment_notes.statuses_of(item["serviceDeploymentArn"] for item in items)
             revisions.store_revisions(services, new, at)
-            found = rollouts.store_service_deployments(services, described.items, known, at)
+            found = rollouts.store_service_deployments(services, items, known, at)
             missing = [failure.arn for failure in described.failures if failure.reason == "MISSING"]
             ServiceDeployment.objects.filter(arn__in=missing).update(gone_at=at)
             for service in moved:
@@ -138,6 +140,7 @@ class HistoryReading:
                     rollout_read=service.rollout_key, is_history_read=service.is_history_read
                 )
             self.finish(found, changes)
+            deployment_notes.note_read(before, items)
 
     def read_revisions(self) -> None:
         """Describe revisions that stored deployments name and that were never read."""
@@ -151,7 +154,8 @@ class HistoryReading:
         with self.storing():
             revisions.store_revisions(owners, described.items, at)
             revisions.store_missing_revisions(wanted, missing, at)
-            revisions.fill_from_revisions(wanted)
+            # The ledger knew them without their task definition and images.
+            deployment_notes.note(deployment_notes.OBSERVED, revisions.fill_from_revisions(wanted))
 
     def read_definitions(self) -> None:
         """Describe task definitions that are not known; a revision is read once, because it never changes."""

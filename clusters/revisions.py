@@ -87,17 +87,18 @@ def images_of_revision(revision: Item) -> list[dict[str, str]]:
     ]
 
 
-def fill_from_revisions(arns: Iterable[str]) -> None:
-    """Give deployments that were stored before their revision was read its task definition and images."""
+def fill_from_revisions(arns: Iterable[str]) -> list[str]:
+    """Give deployments that were stored before their revision was read its task definition and images; return them."""
     found = known_revisions(arns)
     rows = ServiceDeployment.objects.filter(target_revision_arn__in=found, task_definition_arn="")
     filled = []
-    for row in rows.only("pk", "target_revision_arn"):
+    for row in rows.only("pk", "arn", "target_revision_arn"):
         revision = found[row.target_revision_arn]
         row.task_definition_arn = revision.get("taskDefinition") or ""
         row.images = images_of_revision(revision)
         filled.append(row)
     ServiceDeployment.objects.bulk_update(filled, ["task_definition_arn", "images"], batch_size=200)
+    return [row.arn for row in filled]
 
 
 def store_moments(deployments: Iterable[ServiceDeployment], items: Mapping[str, Item], at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -229,3 +229,26 @@ def start(run: Run, limit: timedelta) -> None:
         rows = Approval.objects.filter(pk__in=[item.pk for item in used], consumed_at=None, voided_at=None)
         if rows.update(consumed_at=run.now) != len(used):
             raise LostRace(run.change)
+        if used:
+            note_used(run.change, used)
+
+
+def note_used(change: Change, used: Sequence[Approval]) -> None:
+    """Name in the ledger the approvals under which a change begins."""
+    record(
+        action="change.approvals_used",
+        actor=machine.SYSTEM,
+        resource=change.access_resource,
+        target=f"CR-{change.pk}",
+        data={
+            "approvals": [
+                {
+                    "by": item.approver.get_username(),
+                    "by_id": f"u-{item.approver_id}",
+                    "at": item.created_at,
+                    "expires_at": item.expires_at,
+                }
+                for item in used
+            ]
+        },
+    )

@@ -248,10 +248,14 @@ def note_found(rows: Sequence[DeploymentIdentity], now: datetime) -> None:
             "deployments": [
                 {
                     "service_deployment": str(row.deployment),
+                    "arn": row.deployment.arn,
                     "service": row.deployment.service.name,
                     "principal": row.principal_arn,
                     "source_identity": row.source_identity,
                     "event_id": row.event_id,
+                    "event": row.event_name,
+                    "at": row.event_at,
+                    "ip": row.ip_address,
                 }
                 for row in rows
             ]

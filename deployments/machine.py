@@ -34,9 +34,19 @@ def start(
     with transaction.atomic():
         change = Change.objects.create(state=state, created_at=now, **fields)
         transition = Transition(change=change, from_state="", to_state=state, at=now, note=note)
-        data = {"kind": change.kind, "spec_sha256": change.spec_sha256, "ticket": change.ticket}
+        data = {"kind": change.kind, "spec_sha256": change.spec_sha256, **asked_for(change)}
         write_down(transition, actor, "change.requested", data, request)
     return change
+
+
+def asked_for(change: Change) -> dict[str, Any]:
+    """Return what the ledger keeps of a request beside its spec: with what ticket, under which rules, after which."""
+    return {
+        "ticket": change.ticket,
+        "requirement": change.requirement,
+        "replaces": f"CR-{change.replaces_id}" if change.replaces_id else "",
+        "via": change.via,
+    }
 
 
 def move(

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
+from audit.actions import record
 from clusters.service_view import deployments_of, primary_of
 from deployments.running import Next, Run
 from deployments.states import State
@@ -109,9 +112,27 @@ def find_entry(run: Run) -> Facts:
     for item in sorted(near, key=lambda found: abs(found["createdAt"] - began)):
         revision = run.gateway.service_revision(item["targetServiceRevision"]["arn"])
         if revision.get("taskDefinition") == progress["task_definition_arn"]:
-            run.remember(service_deployment_arn=item["serviceDeploymentArn"])
+            take_for_ours(run, item)
             return item
     return {}
+
+
+def take_for_ours(run: Run, item: Facts) -> None:
+    """Remember which service deployment a change began; the ledger is told, so that both can be matched there."""
+    arn, change = item["serviceDeploymentArn"], run.change
+    with transaction.atomic():
+        run.remember(service_deployment_arn=arn)
+        record(
+            action="change.deployment",
+            actor="system",
+            resource=change.access_resource,
+            target=f"CR-{change.pk}",
+            data={
+                "service_deployment": arn,
+                "created_at": item["createdAt"],
+                "task_definition": run.progress["task_definition_arn"],
+            },
+        )
 
 
 def judge(sight: Sight) -> Next | None:

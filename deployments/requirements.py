@@ -42,7 +42,12 @@ def refresh_requirement(change: Change, now: datetime) -> str:
             resource=change.access_resource,
             target=f"CR-{change.pk}",
             reason=text,
-            data={"before": change.policy_sha256, "after": wanted.sha256, "policies": wanted.names},
+            data={
+                "before": change.policy_sha256,
+                "after": wanted.sha256,
+                "policies": wanted.names,
+                "requirement": wanted.as_json(),
+            },
         )
         nudge(change)
     for name, value in fields.items():
