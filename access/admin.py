@@ -8,7 +8,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import Model
@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from access.models import RoleBinding
+from access.records import record_person
 from access.resources import Resource
 from access.sessions import end_sessions, remember_session
 from access.step_up import require_recent_sign_in
@@ -85,13 +85,6 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         )
 
 
-@admin.register(RoleBinding)
-class RoleBindingAdmin(LedgerAdmin):
-    list_display = ["__str__", "role", "environment", "cluster", "service", "effect", "not_after", "source"]
-    list_filter = ["role", "environment", "effect", "source"]
-    search_fields = ["user__username", "group__name", "cluster", "service"]
-
-
 # Sign-in by others' pages would be a second door, and nothing would come into the ledger.
 for model in (EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator):
     admin.site.unregister(model)
@@ -106,11 +99,13 @@ class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
     fieldsets = [
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("State", {"fields": ("is_active", "groups", "last_login", "date_joined")}),
+        ("State", {"fields": ("is_active", "last_login", "date_joined")}),
     ]
+    # Access, groups and being disabled have rules of their own, on pages of their own.
+    readonly_fields = ["is_active", "last_login", "date_joined"]
     list_display = ["username", "email", "is_active", "last_login", "sign_in"]
     list_filter = ["is_active", "groups"]
-    filter_horizontal = ["groups"]
+    filter_horizontal = []
 
     @admin.display(description="Sign-in")
     def sign_in(self, person: User) -> str:
@@ -118,15 +113,16 @@ class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
         address = reverse("person-sign-in", args=[person.pk])
         return format_html('<a href="{}">Sessions and factors</a>', address)
 
-    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if isinstance(obj, User) and not obj.is_active and "is_active" in form.changed_data:
-            end_sessions(
-                person=obj,
-                actor=cast(User, request.user),
-                reason="The account was disabled.",
-                request=request,
-            )
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody is deleted: the ledger speaks of them. They are disabled on the pages of people."""
+        return False
+
+    def note(self, request: HttpRequest, obj: Model, verb: str, data: dict[str, Any]) -> None:
+        """Record how the person stands afterwards."""
+        words = {"added": "created"}
+        record_person(
+            words.get(verb, verb), cast(User, request.user), cast(User, obj), data=data, request=request
+        )
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002 - Django's name
         """Set somebody's password; their sessions end with the old one."""
@@ -143,12 +139,6 @@ class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
                 if here:
                     remember_session(request, person, timezone.now())
         return response
-
-
-@admin.register(Group)
-class PeopleGroupAdmin(LedgerAdmin, GroupAdmin):
-    fields = ["name"]
-    filter_horizontal = []
 
 
 def may_enter(request: HttpRequest) -> bool:

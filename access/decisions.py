@@ -67,6 +67,8 @@ ACTION_PHRASES = {
     "access.manage": "manage access",
     "settings.manage": "change settings",
 }
+# Whom to ask is said by name up to this many.
+MOST_NAMES = 5
 DIMENSIONS = tuple(field.name for field in fields(Resource))
 
 
@@ -107,6 +109,15 @@ class PermissionMissing(ConsoleError):
         super().__init__(decision.reason, details={"Missing permission": action, "Where": str(resource)})
         self.action = action
         self.resource = resource
+
+    def found_out(self) -> dict[str, str]:
+        """Name who can give the permission: looked up where the refusal is shown, and nowhere else."""
+        from access.queries import people_who_can
+
+        names = [person.get_username() for person in people_who_can("access.manage", self.resource)]
+        more = len(names) - MOST_NAMES
+        shown = ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        return {"Who can give it": shown or "nobody yet: manage.py grant, on the server"}
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from audit.actions import record
+from access.actions import lock_access
+from access.records import id_of, record_person
 
 SALT = "access.first-admin"
 LINK_SECONDS = 3600
@@ -40,12 +41,15 @@ def create_first_admin(*, form: FirstAdminForm, request: HttpRequest) -> User | 
     with transaction.atomic():
         user: User = form.save(commit=False)
         user.is_superuser = True
-        # The ledger's chain row is locked by this entry, so a second request waits here and then sees the first.
-        record(action="admin.created", actor="system", target=user.username, request=request)
+        # A second request waits here and then sees the first.
+        lock_access()
         if User.objects.exists():
             transaction.set_rollback(True)
             return None
         user.save()
+        record_person(
+            "created", "system", user, data={"id": id_of(user), "by": "first admin"}, request=request
+        )
     return user
 
 

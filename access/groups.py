@@ -10,13 +10,18 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
+from access.actions import Outcome, change_access, lock_access, refusals_recorded
 from access.decisions import ACTION_PHRASES, ROLES
 from access.models import GroupMapping
-from access.resources import Resource
+from access.queries import access_for
+from access.records import binding_from
+from access.rules import admins_left, require_admin_left, require_rights
 from access.sso.people import PARTS, drop_bindings
 from access.step_up import require_recent_sign_in
+from access.wishes import Gain, wish_to_map
 from audit.actions import record
 from ecsconsole.http import ConsoleRequest, render_page
 
@@ -46,10 +51,10 @@ def group_mappings(request: ConsoleRequest) -> HttpResponse:
     form = GroupMappingForm(request.POST)
     if not form.is_valid():
         return show(request, form, status=422)
-    mapping = add_mapping(mapping=form.save(commit=False), actor=request.user, request=request)
-    messages.info(
-        request, f"{mapping.idp_group} gives {mapping.get_role_display()} from the next sign-in on."
-    )
+    mapping = form.save(commit=False)
+    outcome = add_mapping(mapping=mapping, actor=request.user, request=request)
+    done = f"{mapping.idp_group} gives {mapping.get_role_display()} from the next sign-in on."
+    messages.info(request, f"{outcome.waits} waits for a second person." if outcome.waits else done)
     return HttpResponseRedirect(reverse("group-mappings"), status=303)
 
 
@@ -77,42 +82,30 @@ def show(request: ConsoleRequest, form: GroupMappingForm, status: int = 200) -> 
     return render_page(request, PAGE, context, status=status)
 
 
-def facts_of(mapping: GroupMapping) -> dict[str, str]:
-    return {"group": mapping.idp_group, **{name: getattr(mapping, name) for name in PARTS}}
-
-
-def place_of(mapping: GroupMapping) -> Resource:
-    return Resource(**{name: getattr(mapping, name) for name in PARTS if name != "role"})
-
-
-def add_mapping(*, mapping: GroupMapping, actor: User, request: HttpRequest | None = None) -> GroupMapping:
-    """Add a mapping; people have what it gives from their next sign-in on."""
-    with transaction.atomic():
-        mapping.save()
-        record(
-            action="group_mapping.added",
-            actor=actor,
-            resource=place_of(mapping),
-            target=str(mapping),
-            data=facts_of(mapping),
-            request=request,
-        )
-    return mapping
+def add_mapping(*, mapping: GroupMapping, actor: User, request: HttpRequest | None = None) -> Outcome:
+    """Add a mapping, by the rules of every grant; people have what it gives from their next sign-in on."""
+    return change_access(wish_to_map(mapping), actor=actor, request=request)
 
 
 def remove_mapping(*, mapping: GroupMapping, actor: User, request: HttpRequest | None = None) -> int:
     """Remove a mapping and at once every binding that came of it; return how many."""
-    with transaction.atomic():
+    now = timezone.now()
+    with refusals_recorded(actor, str(mapping), request), transaction.atomic():
+        lock_access()
+        gone = Gain(binding_from(dict(mapping.facts)), None, frozenset())
+        require_rights(access_for(actor), [gone], now)
+        left = admins_left(now)
         held = list(mapping.bindings.select_related("user", "group"))
         reason = f"The mapping of {mapping.idp_group} was removed."
         drop_bindings(held, actor=actor, reason=reason, request=request)
         record(
             action="group_mapping.removed",
             actor=actor,
-            resource=place_of(mapping),
+            resource=mapping.access_resource,
             target=str(mapping),
-            data={**facts_of(mapping), "bindings": len(held)},
+            data={"group": mapping.idp_group, **mapping.facts, "bindings": len(held)},
             request=request,
         )
         mapping.delete()
+        require_admin_left(left, now)
     return len(held)

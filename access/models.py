@@ -11,8 +11,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from access.decisions import ROLE_LABELS, Binding
-from access.resources import ENVIRONMENTS
+from access.decisions import DIMENSIONS, ROLE_LABELS, Binding
+from access.resources import ENVIRONMENTS, Resource
 
 
 class ApiToken(models.Model):
@@ -121,6 +121,11 @@ class RoleBinding(models.Model):
         )
         return f"{self.effect} {self.user or self.group or self.token} {self.get_role_display()} in {place or 'everything'}"
 
+    @property
+    def place(self) -> str:
+        """Return the place in words."""
+        return "/".join(getattr(self, name) for name in DIMENSIONS if getattr(self, name)) or "everything"
+
     def as_binding(self) -> Binding:
         """Return the pure value that `decide` works on."""
         return Binding(
@@ -179,6 +184,65 @@ class GroupMapping(models.Model):
         """Return the place in words."""
         parts = (self.environment, self.account_id, self.region, self.cluster, self.service)
         return "/".join(part for part in parts if part) or "everything"
+
+    @property
+    def access_resource(self) -> Resource:
+        return Resource(self.environment, self.account_id, self.region, self.cluster, self.service)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Return role and place as entries of the ledger carry them."""
+        return {"role": self.role, **{name: getattr(self, name) for name in DIMENSIONS}}
+
+
+class BindingRequest(models.Model):
+    """A change of access that waits for a second person; applied once, to exactly what was asked about."""
+
+    class Kind(models.TextChoices):
+        ADD = "add", "Grant"
+        CHANGE = "change", "Change"
+        REMOVE = "remove", "Remove"
+        JOIN = "join", "Add to a group"
+        LEAVE = "leave", "Take out of a group"
+        ENABLE = "enable", "Enable"
+        MAP = "map", "Map a group"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Waits"
+        APPLIED = "applied", "Applied"
+        REFUSED = "refused", "Refused"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    title = models.CharField(max_length=255)
+    # What is asked, in the words of `access.wishes`; with it how things stood, which must still be so when it is applied.
+    wish = models.JSONField()
+    reason = models.TextField(blank=True)
+    why = models.CharField(max_length=255, help_text="Why it needs a second person.")
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            # Whatever else goes wrong, nobody is their own second person.
+            models.CheckConstraint(
+                condition=~Q(state="applied") | ~Q(decided_by=models.F("requester")),
+                name="binding_request_applied_by_another",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"AR-{self.pk}"
+
+    def is_open_at(self, now: datetime) -> bool:
+        return self.state == self.State.OPEN and now < self.expires_at
 
 
 class PersonSession(models.Model):

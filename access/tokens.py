@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from access.models import ApiToken, RoleBinding
+from access.records import facts_of, id_of, record_binding
 from access.resources import ENVIRONMENTS
 from audit.actions import record
 from ecsconsole.errors import ConsoleError
@@ -103,13 +104,14 @@ def create_token(
             expires_at=now + timedelta(days=days),
         )
         if place:
-            RoleBinding.objects.create(
+            narrowing = RoleBinding.objects.create(
                 token=token,
                 role=ROLE_OF_SCOPE[ApiToken.Scope(scope)],
                 environment=place.environment,
                 cluster=place.cluster,
                 service=place.service,
             )
+            record_binding("added", actor, after=facts_of(narrowing), request=request)
         note(token, "token.created", actor, request, {"days": days, "place": place_words(place)})
     return token, text
 
@@ -199,7 +201,14 @@ def note(
     token: ApiToken, action: str, actor: User | str, request: HttpRequest | None, data: dict[str, object]
 ) -> None:
     """Put what happened to a token into the ledger, by its prefix and never by its secret."""
-    facts = {"token": token.prefix, "name": token.name, "scope": token.scope, "expires_at": token.expires_at}
+    facts = {
+        "id": id_of(token),
+        "owner": id_of(token.user),
+        "token": token.prefix,
+        "name": token.name,
+        "scope": token.scope,
+        "expires_at": token.expires_at,
+    }
     target = f"{token.user.get_username()}/{token.name}"[:255]
     record(action=action, actor=actor, target=target, data={**facts, **data}, request=request)
 

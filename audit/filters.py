@@ -21,7 +21,17 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "rules": ("Policies and freezes", ("policy.", "freeze.")),
     "access": (
         "Access and people",
-        ("access.", "rolebinding.", "user.", "group.", "group_mapping.", "person.", "token.", "admin."),
+        (
+            "access.",
+            "binding.",
+            "rolebinding.",
+            "user.",
+            "group.",
+            "group_mapping.",
+            "person.",
+            "token.",
+            "admin.",
+        ),
     ),
     "sign-ins": ("Sign-ins", ("sign_in.", "sessions.", "factor.")),
     "reads": ("Sensitive reads", ("logs.download", "environment.", "audit.exported", "deployments.exported")),

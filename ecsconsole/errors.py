@@ -26,6 +26,10 @@ class ConsoleError(Exception):
         self.advice = advice or self.advice
         self.details = details or {}
 
+    def found_out(self) -> dict[str, str]:
+        """Return more details that only the page looks up, because they cost queries."""
+        return {}
+
 
 # A lower package may not import this module's callers, so an app registers how its own errors read.
 _describers: list[tuple[type[Exception], Callable[[Any], ConsoleError]]] = []
@@ -50,7 +54,8 @@ def render_error(request: HttpRequest, error: ConsoleError) -> HttpResponse:
     """Render an error as a page, or as its panel alone when a fragment was asked for."""
     is_fragment = request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
     template = "errors/page.html#error-panel" if is_fragment else "errors/page.html"
-    html = render_to_string(template, {"error": error}, request=request)
+    context = {"error": error, "details": {**error.details, **error.found_out()}}
+    html = render_to_string(template, context, request=request)
     return HttpResponse(html, status=error.status)
 
 

@@ -64,6 +64,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
+    # First, so that its createsuperuser, which writes to the ledger, is found before Django's.
+    "ecsconsole",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -90,7 +92,6 @@ INSTALLED_APPS = [
     "logs",
     "deployments",
     "api",
-    "ecsconsole",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -209,6 +210,8 @@ SESSION_IDLE = timedelta(minutes=env.int("SESSION_IDLE_MINUTES", default=60))
 SESSION_ABSOLUTE = timedelta(hours=env.int("SESSION_ABSOLUTE_HOURS", default=12))
 # How old a sign-in may be for an act on production; a console on one's own machine asks once a working day.
 STEP_UP = timedelta(minutes=env.int("STEP_UP_MINUTES", default=8 * 60 if LOCAL else 15))
+# Whether more than looking at production is granted by two people.
+ACCESS_SECOND_PERSON = env.bool("ACCESS_SECOND_PERSON", default=not LOCAL)
 SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE.total_seconds())
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

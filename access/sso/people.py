@@ -12,8 +12,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
 from access.models import GroupMapping, RoleBinding
+from access.records import facts_of, record_binding, record_person
+from access.rules import admins_left
 from access.sso.claims import Groups, read_groups
 from access.sso.provider import SignInRefused
 from audit.actions import record
@@ -85,13 +88,8 @@ def make_person(claims: Mapping[str, Any], request: HttpRequest) -> User:
     person.set_unusable_password()
     person.save()
     SocialAccount.objects.create(user=person, provider=settings.OIDC_ISSUER, uid=subject_of(claims))
-    record(
-        action="person.created",
-        actor="system",
-        target=person.username,
-        data={"id": f"u-{person.pk}", "issuer": settings.OIDC_ISSUER, "subject": subject_of(claims)},
-        request=request,
-    )
+    came_by = {"id": f"u-{person.pk}", "issuer": settings.OIDC_ISSUER, "subject": subject_of(claims)}
+    record_person("created", "system", person, data=came_by, request=request)
     return person
 
 
@@ -144,8 +142,19 @@ def sync_bindings(person: User, groups: Groups, request: HttpRequest) -> None:
             reason=groups.problem,
             request=request,
         )
+    managed = bool(gone) and bool(admins_left(timezone.now())[1])
     reason = groups.problem or "The groups at the identity provider changed."
     drop_bindings(gone, actor="system", reason=reason, request=request)
+    if managed and not admins_left(timezone.now())[1]:
+        # What the identity provider takes is taken, or its word would count for nothing; but somebody must know.
+        record(
+            action="access.no_admin_left",
+            actor="system",
+            target=person.username,
+            outcome="failed",
+            reason="Nobody manages access everywhere any more. On the server: manage.py grant.",
+            request=request,
+        )
     for pk in sorted(missing):
         binding = RoleBinding.objects.create(
             user=person,
@@ -153,7 +162,8 @@ def sync_bindings(person: User, groups: Groups, request: HttpRequest) -> None:
             mapping=mappings[pk],
             **{name: getattr(mappings[pk], name) for name in PARTS},
         )
-        note_binding("rolebinding.added", binding, "system", f"Member of {mappings[pk].idp_group}.", request)
+        why = f"Member of {mappings[pk].idp_group}."
+        record_binding("added", "system", after=facts_of(binding), reason=why, request=request)
 
 
 PARTS = ("role", "environment", "account_id", "region", "cluster", "service")
@@ -164,26 +174,5 @@ def drop_bindings(
 ) -> None:
     """Remove bindings that came of groups, each with its entry."""
     for binding in bindings:
-        note_binding("rolebinding.removed", binding, actor, reason, request)
+        record_binding("removed", actor, before=facts_of(binding), reason=reason, request=request)
         binding.delete()
-
-
-def note_binding(
-    action: str, binding: RoleBinding, actor: User | str, reason: str, request: HttpRequest | None
-) -> None:
-    person = binding.user
-    record(
-        action=action,
-        actor=actor,
-        target=str(binding)[:255],
-        reason=reason,
-        data={
-            "binding": binding.pk,
-            "source": binding.source,
-            "effect": binding.effect,
-            "user": person.get_username() if person else "",
-            "user_id": f"u-{person.pk}" if person else "",
-            **{name: getattr(binding, name) for name in PARTS},
-        },
-        request=request,
-    )

@@ -4,13 +4,12 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from access.first_admin import make_link
-from access.models import RoleBinding
 from audit.models import AuditEntry
 from tests.conftest import SignedIn
 
@@ -130,26 +129,21 @@ def test_settings_are_for_admins(as_: SignedIn, name: str, status: int) -> None:
     assert as_(name).get("/admin/").status_code == status
 
 
-def test_admin_page_records_a_new_binding(as_: SignedIn, people: dict[str, User]) -> None:
-    data = {"user": people["mallory"].pk, "role": "viewer", "effect": "allow", "environment": "staging"}
-    answer = as_("erin").post("/admin/access/rolebinding/add/", data)
-    assert answer.status_code == 302, answer.content.decode()
-    entry = AuditEntry.objects.get(action="rolebinding.added")
-    assert (entry.actor, "mallory" in entry.target) == ("erin", True)
+def test_django_admin_is_no_way_around_the_rules_of_access(as_: SignedIn, people: dict[str, User]) -> None:
+    erin, alice = as_("erin"), people["alice"]
+    for path in ("access/rolebinding/", "auth/group/"):
+        assert erin.get(f"/admin/{path}").status_code == 404
+    assert erin.post(f"/admin/auth/user/{alice.pk}/delete/", {"post": "yes"}).status_code == 403
+    joined = Group.objects.create(name="admins")
+    fields = {"username": "alice", "groups": [joined.pk], "is_superuser": "on", "is_active": ""}
+    assert erin.post(f"/admin/auth/user/{alice.pk}/change/", fields).status_code == 302
+    alice.refresh_from_db()
+    assert (alice.is_active, alice.is_superuser, alice.groups.exists()) == (True, False, False)
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"environment": "prod"}, "not one of the available choices"),
-        ({"account_id": "1234"}, "12 digits"),
-        ({"user": ""}, "a user, a group or a token"),
-    ],
-)
-def test_binding_that_would_bind_nothing_is_refused(
-    as_: SignedIn, people: dict[str, User], fields: dict[str, str], sentence: str
-) -> None:
-    data = {"user": people["mallory"].pk, "role": "viewer", "effect": "deny", **fields}
-    page = as_("erin").post("/admin/access/rolebinding/add/", data).content.decode()
-    assert sentence in page
-    assert not RoleBinding.objects.filter(user=people["mallory"]).exists()
+def test_local_account_made_by_an_admin_is_in_the_ledger(as_: SignedIn) -> None:
+    password = "a long enough passphrase"
+    fields = {"usable_password": "true", "username": "ines", "password1": password, "password2": password}
+    assert as_("erin").post("/admin/auth/user/add/", fields).status_code == 302
+    entry = AuditEntry.objects.get(action="person.created")
+    assert (entry.actor, entry.data["after"]["username"]) == ("erin", "ines")

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from access.models import GroupMapping, RoleBinding
 from access.queries import Access
+from access.records import person_facts
 from access.sso import people
 from access.sso.provider import ConsoleAdapter
 from audit.models import AuditEntry
@@ -36,7 +37,8 @@ def test_first_sign_in_makes_the_person(idp: Idp) -> None:
     ana = person("ana-1")
     assert (ana.username, ana.email, ana.has_usable_password()) == ("ana", "ana@acme.test", False)
     created = AuditEntry.objects.get(action="person.created")
-    assert created.data == {"id": f"u-{ana.pk}", "issuer": idp.url, "subject": "ana-1"}
+    came_by = {"id": f"u-{ana.pk}", "issuer": idp.url, "subject": "ana-1"}
+    assert created.data == {**came_by, "after": person_facts(ana)}
     assert AuditEntry.objects.get(action="sign_in.ok", actor="ana").data == {"method": "sso"}
 
 

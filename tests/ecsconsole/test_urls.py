@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from access.first_admin import make_link
-from access.models import GroupMapping
+from access.models import BindingRequest, GroupMapping, RoleBinding
 from access.tokens import create_token
 from clusters.models import Service
 from notifications.models import Channel
@@ -46,6 +48,16 @@ def make_token(owner: User) -> int:
     return token.pk
 
 
+def make_asked(requester: User) -> int:
+    """Make a change of access that waits, about a binding that is gone."""
+    wish = {"binding": 0, "before": {}}
+    now = timezone.now()
+    asked = BindingRequest.objects.create(
+        kind="remove", wish=wish, requester=requester, expires_at=now + timedelta(days=1)
+    )
+    return asked.pk
+
+
 @pytest.fixture
 def world(people: dict[str, User]) -> World:
     service = make_service("checkout-api", make_cluster("prod-core"))
@@ -69,6 +81,9 @@ def world(people: dict[str, User]) -> World:
             "entry": [1],
             "person": [people["mallory"].pk],
             "nothing": [0],
+            "binding": [RoleBinding.objects.get(user=people["alice"]).pk],
+            "asked": [make_asked(people["dan"])],
+            "group": [Group.objects.create(name="sre").pk],
             "mapping": [GroupMapping.objects.create(idp_group="ops", role="operator").pk],
             "token": [make_link("http://x").rstrip("/").rsplit("/", 1)[-1] or "none"],
             "arn": [service.arn],
@@ -171,6 +186,23 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "revoke-own-token": ("api-token", REFUSED, (302, 404, 404, 303, 404, 404, 404)),
     "all-tokens": ("", MANAGE, REFUSED),
     "revoke-any-token": ("api-token", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "settings": ("", OPEN, REFUSED),
+    "bindings": ("", MANAGE, REFUSED),
+    "binding-add": ("", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
+    "binding": ("binding", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
+    "binding-remove": ("binding", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    # What it is about is gone.
+    "access-request-approve": ("asked", REFUSED, (302, 403, 403, 403, 403, 403, 409)),
+    "access-request-refuse": ("asked", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "people": ("", MANAGE, REFUSED),
+    "person": ("person", MANAGE, REFUSED),
+    "person-disable": ("person", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "person-enable": ("person", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    # Without the group that is meant nothing is there.
+    "person-join": ("person", REFUSED, (302, 403, 403, 403, 403, 403, 404)),
+    "person-leave": ("person", REFUSED, (302, 403, 403, 403, 403, 403, 404)),
+    "group-add": ("", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "group-remove": ("group", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     "group-mappings": ("", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
     "group-mapping-remove": ("mapping", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     # Without a proof it asks again.

@@ -14,8 +14,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from access.models import RoleBinding
+from access.actions import add_binding
 from access.queries import access_for
+from access.records import record_person
 from clusters.actions import add_account
 from clusters.models import Account
 from deployments.actions import save_freeze
@@ -56,8 +57,10 @@ class Command(BaseCommand):
             first, last = name.split()
             defaults = {"first_name": first, "last_name": last, "password": password}
             user, created = User.objects.get_or_create(username=username, defaults=defaults)
+            if created:
+                record_person("created", "system", user)
             if created and role:
-                RoleBinding.objects.create(user=user, role=role)
+                add_binding(subject=user, values={"role": role}, actor="system")
 
     def add_freeze(self) -> None:
         """Have something in the calendar: days ahead, so that nothing is held up while somebody looks around."""
