@@ -35,6 +35,8 @@ from deployments.verbs.base import Verb
 Facts = Mapping[str, Any]
 # Checks that are settled otherwise by the time a change has its turn.
 SETTLED = frozenset({"another-change", "freeze"})
+# Refusals that pass by themselves: the inventory still shows the rollout of the change before, or one from elsewhere ends.
+PASSING = frozenset({"rollout-in-flight"})
 
 
 def await_approval(run: Run) -> Next:
@@ -56,10 +58,8 @@ def await_approval(run: Run) -> Next:
 def begin(run: Run) -> Next:
     """Check rights, turn, time, approvals and base again, and start; nothing is taken for granted."""
     change, verb = run.change, verb_for(run.change.kind)
-    if refusal := lost_right(change, verb, run.now) or lost_allowance(run):
-        return refusal
-    if wait := not_yet(run):
-        return wait
+    if answer := obstacle(run):
+        return answer
     if not take_turn(run):
         return Next(wake_in=RARELY, note=describe_wait(change))
     service = run.gateway.service()
@@ -75,8 +75,18 @@ def begin(run: Run) -> Next:
         previous_task_definition_arn=primary.get("taskDefinition", ""),
         previous_service_deployment_arn=service.get("currentServiceDeployment", ""),
     )
-    start(run, verb.deadline + told_to_wait(change, service))
+    try:
+        start(run, verb.deadline + told_to_wait(change, service))
+    except Overtaken as overtaken:
+        change.refresh_from_db()
+        return overtaken.answer
     return verb.step(run)
+
+
+def obstacle(run: Run) -> Next | None:
+    """Return what keeps a change from beginning now, as far as the database knows; None when nothing does."""
+    change = run.change
+    return lost_right(change, verb_for(change.kind), run.now) or lost_allowance(run) or not_yet(run)
 
 
 def told_to_wait(change: Change, facts: Facts) -> timedelta:
@@ -170,9 +180,12 @@ def rebase(run: Run, facts: Facts) -> Next | None:
         return Next(State.STALE, f"Its turn came, and it does not fit the service any more: {error.sentence}")
     if plan.base_fingerprint != sha256_of(base):
         return Next(wake_in=SOON, note="Its turn came; the inventory has yet to catch up with the service.")
-    refusals = [check.text for check in plan.refusals if check.id not in SETTLED]
+    refusals = [check for check in plan.refusals if check.id not in SETTLED]
+    text = " ".join(check.text for check in refusals)
+    if refusals and all(check.id in PASSING for check in refusals):
+        return Next(wake_in=SOON, note=f"Its turn came, and it waits for this to pass: {text}")
     if refusals:
-        return Next(State.STALE, f"Its turn came, and a check refuses it: {' '.join(refusals)}")
+        return Next(State.STALE, f"Its turn came, and a check refuses it: {text}")
     amend(run, base, plan)
     return None
 
@@ -209,8 +222,20 @@ def amend(run: Run, base: Base, plan: Plan) -> None:
         setattr(change, name, value)
 
 
+class Overtaken(Exception):
+    """A freeze, a policy or a lost right came between the checks and the beginning."""
+
+    def __init__(self, answer: Next) -> None:
+        super().__init__(answer.note)
+        self.answer = answer
+
+
 def start(run: Run, limit: timedelta) -> None:
-    """Move to running and use the approvals up, in one transaction."""
+    """Move to running and use the approvals up, in one transaction; raises `Overtaken`.
+
+    What governs a change is written with its entry in the ledger, and whoever has the ledger's lock sees all that was
+    entered before. So it is looked at once more under that lock: in the ledger nothing begins after what forbids it.
+    """
     used = standing_approvals(run.change, run.now)
     names = " and ".join(sorted(item.approver.get_username() for item in used))
     with transaction.atomic():
@@ -226,6 +251,8 @@ def start(run: Run, limit: timedelta) -> None:
             next_wake_at=run.now,
             deadline_at=run.now + limit,
         )
+        if answer := obstacle(run):
+            raise Overtaken(answer)
         rows = Approval.objects.filter(pk__in=[item.pk for item in used], consumed_at=None, voided_at=None)
         if rows.update(consumed_at=run.now) != len(used):
             raise LostRace(run.change)

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 
 from aws.errors import AwsError
 from clusters.actions import request_refresh
@@ -33,11 +34,12 @@ Connect = Callable[[Service, Change], Gateway]
 
 def wake(change_id: int, *, now: datetime, connect: Connect = AwsGateway) -> None:
     """Move a change one step if it is due; called twice or too early it does nothing."""
-    due = Change.objects.filter(pk=change_id, state__in=ACTIVE, next_wake_at__lte=now)
-    if not due.exists():
+    due = Q(state__in=ACTIVE, next_wake_at__lte=now)
+    if not Change.objects.filter(due, pk=change_id).exists():
         credit_ended(change_id, now)
         return
-    lease = leases.take(change_id, now)
+    # Another worker may have made the step since: the lease is taken only of what is still due.
+    lease = leases.take(change_id, now, due)
     if lease is not None:
         step_and_release(lease, now, connect)
 

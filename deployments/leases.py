@@ -14,6 +14,7 @@ from deployments.models import Change
 LEASE = timedelta(seconds=60)
 # The longest that a mutating call can take: 3 s to connect and 10 s to answer, plus the write that closes it.
 CALL_SECONDS = 15.0
+EVERY = Q()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,11 @@ class Lease:
         return time.monotonic() - self.taken_at + CALL_SECONDS < LEASE.total_seconds()
 
 
-def take(change_id: int, now: datetime) -> Lease | None:
-    """Take the lease of a change, None while another worker holds it."""
+def take(change_id: int, now: datetime, ready: Q = EVERY) -> Lease | None:
+    """Take the lease of a change, None while another worker holds it or when it is not ready (any more)."""
     holder = uuid.uuid4().hex
     free = Q(lease_expires_at=None) | Q(lease_expires_at__lte=now)
-    taken = Change.objects.filter(free, pk=change_id).update(
+    taken = Change.objects.filter(free, ready, pk=change_id).update(
         lease_holder=holder, lease_fence=F("lease_fence") + 1, lease_expires_at=now + LEASE
     )
     if not taken:

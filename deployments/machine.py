@@ -79,10 +79,11 @@ def move(
         if rows.update(**fields) != 1:
             # A person and a worker, or two workers, moved at once: the first one's move stands.
             raise LostRace(change)
+        if to in TERMINAL and change.holds_slot:
+            # Before the ledger: its lock is the last one in every transaction, else two of them could wait for each other.
+            wake_next(change, now)
         transition = Transition(change=change, from_state=origin, to_state=to, at=now, note=note)
         write_down(transition, actor, "change.state", {}, request)
-        if to in TERMINAL and change.holds_slot:
-            wake_next(change, now)
     for name, value in fields.items():
         setattr(change, name, value)
 

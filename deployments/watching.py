@@ -54,9 +54,10 @@ def watch(change_ids: Sequence[int], *, now: datetime, connect: Connect = AwsGat
     """
     if not Change.objects.filter(pk__in=change_ids, next_wake_at__lte=now).exists():
         return
-    held = [lease for pk in change_ids if (lease := leases.take(pk, now)) is not None]
+    ready = watched(now)
+    held = [lease for pk in change_ids if (lease := leases.take(pk, now, ready)) is not None]
     try:
-        reading = look(held, now)
+        reading = look(held) if held else None
         while held and reading is not None:
             step_with(reading, held.pop(0), now, connect)
     finally:
@@ -64,20 +65,13 @@ def watch(change_ids: Sequence[int], *, now: datetime, connect: Connect = AwsGat
             leases.release(lease)
 
 
-def look(held: list[Lease], now: datetime) -> Reading | None:
-    """Read the services of those that still look on, and give the others' leases back; None when none is left."""
-    rows = Change.objects.filter(watched(now), pk__in=[lease.change_id for lease in held])
-    changes = {change.pk: change for change in rows.select_related("service__cluster__account")}
-    for lease in list(held):
-        if lease.change_id not in changes:
-            # It was moved, or another worker has just made its step.
-            held.remove(lease)
-            leases.release(lease)
-    if not changes:
-        return None
-    service = next(iter(changes.values())).service
-    names = [change.service.name for change in changes.values()]
-    arns = [arn for change in changes.values() if (arn := deployment_of(change))]
+def look(held: Sequence[Lease]) -> Reading:
+    """Read the services of all whose leases are held, and the deployments that they look at."""
+    rows = Change.objects.filter(pk__in=[lease.change_id for lease in held])
+    changes = list(rows.select_related("service__cluster__account"))
+    service = changes[0].service
+    names = [change.service.name for change in changes]
+    arns = [arn for change in changes if (arn := deployment_of(change))]
     return read_together(scope_of(service), service.cluster.name, names, arns)
 
 

@@ -14,7 +14,7 @@ from deployments import machine, waking
 from deployments.actions.allowing import note, require
 from deployments.actions.requesting import QUEUE_LIMIT
 from deployments.approvals import PERMISSION, authors_of, still_missing, void_approvals, write_decision
-from deployments.errors import ApprovalRefused, ConfirmationMissing, PlanMoved, WrongState
+from deployments.errors import ApprovalRefused, ConfirmationMissing, LostRace, PlanMoved, WrongState
 from deployments.fingerprint import sha256_of, what_moved
 from deployments.models import Approval, Change, ReviewComment
 from deployments.nudges import nudge
@@ -42,6 +42,7 @@ def approve_change(
     check_turn(change)
     check_still_so(change, now)
     with transaction.atomic():
+        hold(change, approver)
         approval = write_decision(change, approver, Approval.Decision.APPROVE, comment, now)
         missing = still_missing(change, now)
         note(change, approver, "change.approved", comment, request, missing=missing)
@@ -109,6 +110,7 @@ def reject_change(
     now = now or timezone.now()
     check_voice(change, approver, access, now, request)
     with transaction.atomic():
+        hold(change, approver)
         approval = write_decision(change, approver, Approval.Decision.REJECT, comment, now)
         note(change, approver, "change.rejected", comment, request)
         text = f"Rejected by {approver.get_username()}{': ' + comment if comment else '.'}"
@@ -193,8 +195,24 @@ def check_voice(
         raise WrongState(f"CR-{change.pk} is {change.state_choice.label.lower()} and waits for no approval.")
     if change.deadline_at and change.deadline_at <= now:
         raise WrongState(f"CR-{change.pk} waited too long for approval and expires.")
+    check_first_voice(change, approver)
+
+
+def check_first_voice(change: Change, approver: User) -> None:
     if change.approvals.filter(approver=approver, voided_at=None).exists():
         raise WrongState(f"You have decided on CR-{change.pk} already; it waits for somebody else.")
+
+
+def hold(change: Change, approver: User) -> None:
+    """Lock a change that is still what is being decided on: of two voices at once the second one counts the first.
+
+    The lock also comes before the ledger's, as in every other move, so that no two transactions wait for each other.
+    """
+    seen = {name: getattr(change, name) for name in ("version", "state", "base_fingerprint", "policy_sha256")}
+    if not Change.objects.select_for_update().filter(pk=change.pk, **seen).exists():
+        # Somebody else decided, withdrew it, or the policy moved, since the checks above.
+        raise LostRace(change)
+    check_first_voice(change, approver)
 
 
 def make_stale(change: Change, text: str, now: datetime) -> None:

@@ -64,6 +64,21 @@ def test_change_whose_turn_comes_waits_for_the_inventory(dev_rig: Rig) -> None:
     assert second.state == State.RUNNING, second.outcome
 
 
+def test_turn_that_comes_while_the_inventory_shows_the_last_rollout_waits_for_it(dev_rig: Rig) -> None:
+    first, second = dev_rig.ask("restart"), dev_rig.ask("restart", terms=QUEUE)
+    for _ in range(60):
+        first = dev_rig.wake(first)
+        if first.state == State.SUCCEEDED:
+            break
+        # The inventory is read before the last look of the change, and so never shows its end.
+        dev_rig.sync()
+        dev_rig.world.advance(5)
+    second = dev_rig.wake(fresh(second))
+    assert second.state == State.QUEUED, second.outcome
+    dev_rig.sync()
+    assert dev_rig.until(second).state == State.SUCCEEDED
+
+
 def test_turns_are_taken_in_the_order_of_asking(dev_rig: Rig) -> None:
     first = dev_rig.ask("restart")
     second = dev_rig.ask("restart", terms=QUEUE)
