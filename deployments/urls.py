@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from deployments.views import acting, approvals, changes, composer, deployment, history, pauses, run_task
+from deployments.views import (
+    acting,
+    approvals,
+    changes,
+    composer,
+    deployment,
+    freezes,
+    history,
+    pauses,
+    run_task,
+)
 
 SERVICE = "services/<str:account_id>/<str:region>/<str:cluster>/<str:name>/"
 TASK = "tasks/<str:account_id>/<str:region>/<str:cluster>/<str:task_id>/"
@@ -33,6 +43,7 @@ urlpatterns: list[URLPattern] = [
     path("changes/<int:pk>/comment/", approvals.comment, name="comment-change"),
     path("changes/<int:pk>/review/", approvals.review, name="review-override"),
     path("approvals/", approvals.approvals, name="approvals"),
+    path("freezes/", freezes.freezes, name="freezes"),
     path("deployments/", history.deployment_history, name="deployment-history"),
     path("deployments/<int:pk>/", deployment.service_deployment, name="service-deployment"),
     path("deployments/compare/", deployment.comparison, name="deployment-comparison"),

@@ -156,6 +156,7 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     # No rule was gone past, so there is nothing to review.
     "review-override": ("change", REFUSED, (302, 404, 403, 403, 409, 403, 403)),
     "approvals": ("", OPEN, REFUSED),
+    "freezes": ("", OPEN, REFUSED),
     "deployment-history": ("", OPEN, REFUSED),
     "service-deployment": ("deployment", LOOK, REFUSED),
     # Without two deployments to compare it is a bad request for everybody.

@@ -1,0 +1,191 @@
+"""The month of freezes, windows and scheduled changes, and freezes in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.contrib.auth.models import User
+from hypothesis import given
+from hypothesis import strategies as st
+
+from access.queries import access_for
+from deployments.calendar import Day, Month, freezes_in_words, month_of
+from deployments.models import Freeze
+from deployments.states import State
+from deployments.views.freezes import chosen_month
+from deployments.window_words import in_words
+from deployments.windows import FREQUENCIES, Schedule
+from tests.builders import bind, make_change, make_person, make_service
+
+NOW = datetime(2026, 3, 12, 10, tzinfo=UTC)
+BERLIN = "Europe/Berlin"
+
+
+def freeze(name: str = "Quarter close", **fields: Any) -> Freeze:
+    defaults: dict[str, Any] = {
+        "environment": "production",
+        "starts_at": datetime(2026, 3, 13, 16, tzinfo=UTC),
+        "duration_minutes": 8 * 60,
+    }
+    return Freeze.objects.create(name=name, **{**defaults, **fields})
+
+
+def day_of(month: Month, *when: int) -> Day:
+    return next(one for one in month.days if one.date == date(*when))
+
+
+def friday(*parts: int, rule: str = "", hours: float = 8) -> Schedule:
+    return Schedule(datetime(*parts, tzinfo=ZoneInfo(BERLIN)), timedelta(hours=hours), BERLIN, rule)  # type: ignore[misc,arg-type]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (friday(2026, 3, 13, 16), "Fri 13 Mar 16:00 to Sat 14 Mar 00:00 Europe/Berlin"),
+        (friday(2026, 3, 13, 10), "Fri 13 Mar 10:00 to 18:00 Europe/Berlin"),
+        (friday(2026, 12, 31, 20), "Thu 31 Dec 20:00 to Fri 1 Jan 2027 04:00 Europe/Berlin"),
+        (
+            friday(2026, 3, 6, 16, rule="FREQ=WEEKLY;BYDAY=FR"),
+            "every Friday 16:00 to Saturday 00:00 Europe/Berlin",
+        ),
+        (friday(2026, 3, 6, 16, rule="FREQ=WEEKLY"), "every Friday 16:00 to Saturday 00:00 Europe/Berlin"),
+        (
+            friday(2026, 3, 5, 22, rule="RRULE:FREQ=WEEKLY;BYDAY=TH,MO"),
+            "every Monday and Thursday 22:00 to 06:00 the next day Europe/Berlin",
+        ),
+        (
+            friday(2026, 3, 2, 9, rule="FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR"),
+            "every weekday 09:00 to 17:00 Europe/Berlin",
+        ),
+        (
+            friday(2026, 3, 6, 9, rule="FREQ=WEEKLY;INTERVAL=2;BYDAY=FR"),
+            "every 2 weeks on Friday 09:00 to 17:00 Europe/Berlin",
+        ),
+        (friday(2026, 3, 1, 22, rule="FREQ=DAILY"), "every day 22:00 to 06:00 the next day Europe/Berlin"),
+        (
+            friday(2026, 1, 31, 0, rule="FREQ=MONTHLY;BYMONTHDAY=-1", hours=48),
+            "on the last day of every month 00:00 to 00:00 2 days later Europe/Berlin",
+        ),
+        (
+            friday(2026, 1, 1, 8, rule="FREQ=MONTHLY;BYMONTHDAY=1,22"),
+            "on the 1st and 22nd of every month 08:00 to 16:00 Europe/Berlin",
+        ),
+        (
+            friday(2026, 2, 2, 8, rule="FREQ=MONTHLY;BYDAY=1MO"),
+            "on the first Monday of every month 08:00 to 16:00 Europe/Berlin",
+        ),
+        (
+            friday(2025, 12, 24, 8, rule="FREQ=YEARLY;COUNT=3"),
+            "every year on 24 December 08:00 to 16:00 Europe/Berlin, 3 times",
+        ),
+        (
+            friday(2026, 4, 3, 16, rule="FREQ=WEEKLY;BYDAY=FR;UNTIL=20270129T000000"),
+            "every Friday 16:00 to Saturday 00:00 Europe/Berlin, from Fri 3 Apr, until Fri 29 Jan 2027",
+        ),
+        (
+            friday(2026, 3, 1, 8, rule="FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=-1"),
+            "by the rule FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=-1, 08:00 to 16:00 Europe/Berlin",
+        ),
+    ],
+)
+def test_window_is_said_in_words(schedule: Schedule, words: str) -> None:
+    assert in_words(schedule, NOW) == words
+
+
+@given(
+    frequency=st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]),
+    interval=st.integers(1, 40),
+    days=st.lists(st.sampled_from(["MO", "1TU", "-1FR", "5SU", "-3WE", "SA"]), max_size=3, unique=True),
+    numbers=st.lists(st.integers(-31, 31).filter(bool), max_size=3, unique=True),
+    hours=st.integers(1, 24 * 90),
+)
+def test_every_rule_has_words(
+    frequency: str, interval: int, days: list[str], numbers: list[int], hours: int
+) -> None:
+    rule = f"FREQ={frequency};INTERVAL={interval}"
+    rule += f";BYDAY={','.join(days)}" if days else ""
+    rule += f";BYMONTHDAY={','.join(map(str, numbers))}" if numbers else ""
+    assert len(FREQUENCIES) == 4
+    words = in_words(friday(2026, 3, 6, 16, rule=rule, hours=hours), NOW)
+    assert "16:00 to" in words
+    assert words.startswith(("every ", "on the ", f"by the rule {rule}"))
+
+
+def test_month_hatches_what_is_frozen_and_boxes_today(people: dict[str, User]) -> None:
+    freeze()
+    freeze("Quarter end", starts_at=datetime(2026, 3, 30, tzinfo=UTC), duration_minutes=60 * 60)
+    month = month_of(access_for(people["carol"]), 2026, 3, NOW)
+    assert len(month.days) == 42
+    assert (month.title, month.previous, month.following) == ("March 2026", "2026-02", "2026-04")
+    assert [one.date.day for one in month.days if one.is_today] == [12]
+    # Until midnight is not the day after; until noon is.
+    frozen = [one.date for one in month.days if one.denies]
+    assert frozen == [date(2026, 3, 13), date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1)]
+    assert day_of(month, 2026, 3, 13).label == "13 March, frozen by Quarter close"
+    assert [entry.text for entry in month.entries] == [
+        "Fri 13 Mar 16:00 to Sat 14 Mar 00:00",
+        "Mon 30 Mar 00:00 to Wed 1 Apr 12:00",
+    ]
+
+
+def test_month_outlines_windows_and_dots_scheduled_changes(people: dict[str, User]) -> None:
+    freeze("Office hours", effect="allow", rule="FREQ=WEEKLY;BYDAY=MO", starts_at=NOW - timedelta(days=30))
+    here, there = make_service(), make_service("other")
+    when = datetime(2026, 3, 19, 23, 30, tzinfo=UTC)
+    change = make_change(here, people["alice"], state=State.QUEUED, holds_slot=False, scheduled_at=when)
+    make_change(there, people["alice"], state=State.CANCELLED, scheduled_at=when)
+    month = month_of(access_for(people["carol"]), 2026, 3, NOW)
+    assert [one.date.day for one in month.days if one.allows] == [23, 2, 9, 16, 23, 30]
+    assert day_of(month, 2026, 3, 19).changes == [change]
+    assert day_of(month, 2026, 3, 19).label == "19 March, 1 scheduled change"
+
+
+def test_freezes_are_listed_by_what_comes_next(people: dict[str, User]) -> None:
+    freeze("Later")
+    freeze("Now", starts_at=NOW - timedelta(hours=1), duration_minutes=252)
+    freeze("Past", starts_at=NOW - timedelta(days=9))
+    freeze(
+        "Window", effect="allow", rule="FREQ=DAILY", starts_at=NOW - timedelta(days=4), duration_minutes=75
+    )
+    freeze("Gone", ended_at=NOW)
+    lines = freezes_in_words(access_for(people["bob"]), NOW)
+    assert [(line.freeze.name, line.state, line.holds_now) for line in lines] == [
+        ("Now", "holds changes, opens in 3 h 12 min", True),
+        ("Window", "open, closes in 1 h 15 min", False),
+        ("Later", "begins in 1 d 6 h", False),
+        ("Past", "is over", False),
+    ]
+    assert all(line.can_manage for line in lines)
+    assert not any(line.can_manage for line in freezes_in_words(access_for(people["carol"]), NOW))
+
+
+def test_closed_window_holds_and_one_that_never_opens_says_so(people: dict[str, User]) -> None:
+    freeze("Weekly", effect="allow", rule="FREQ=WEEKLY", starts_at=NOW - timedelta(days=6))
+    freeze("Once", effect="allow", starts_at=NOW - timedelta(days=6))
+    lines = freezes_in_words(access_for(people["carol"]), NOW)
+    assert [(line.state, line.holds_now) for line in lines] == [
+        ("closed, opens in 1 d", True),
+        ("does not open again: nothing begins there", True),
+    ]
+
+
+@pytest.mark.django_db
+def test_freezes_are_read_where_a_person_sees_something() -> None:
+    freeze("Production")
+    freeze("Globbed", environment="", cluster="stage-*")
+    freeze("Everywhere", environment="")
+    nina = make_person("nina")
+    assert freezes_in_words(access_for(nina), NOW) == []
+    bind(nina, "viewer", environment="staging", cluster="stage-core")
+    assert {line.freeze.name for line in freezes_in_words(access_for(nina), NOW)} == {"Globbed", "Everywhere"}
+    bind(nina, "viewer", cluster="stage-*", effect="deny")
+    assert {line.freeze.name for line in freezes_in_words(access_for(nina), NOW)} == {"Everywhere"}
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "2026-13", "0001-01", "9999-12", "2199-99"])
+def test_month_that_cannot_be_meant_is_this_one(text: str) -> None:
+    assert chosen_month(text, NOW) == (2026, 3)
+    assert chosen_month("2027-02", NOW) == (2027, 2)
