@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("live.urls")),
     path("", include("notifications.urls")),
     path("", include("access.urls")),
+    path("audit/reports/", include("deployments.reports.urls")),
     path("audit/", include("audit.urls")),
     path("api/v1/", include("api.urls")),
     # The admin has no door of its own.

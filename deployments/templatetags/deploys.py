@@ -236,3 +236,9 @@ def again_page(change: Change) -> str:
     if view == "scale":
         return f"{page}?desired_count={change.spec.get('desired_count', '')}"
     return f"{page}?change={change.pk}" if change.kind == Kind.DEPLOY else page
+
+
+@register.simple_tag
+def change_page(number: str) -> str:
+    """Return the address of a change by its number: CR-12."""
+    return reverse("change", args=[int(number.removeprefix("CR-"))])

@@ -89,6 +89,7 @@ def world(people: dict[str, User]) -> World:
             "arn": [service.arn],
             "api-token": [make_token(people["alice"])],
             "rest": ["nothing/here"],
+            "report": ["population"],
             "channel": [Channel.objects.create(name="#ops", type="slack").pk],
             "channel-type": ["slack"],
             "": [],
@@ -236,6 +237,9 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "audit-export": ("", AUDIT, REFUSED),
     "audit-export-json": ("", AUDIT, REFUSED),
     "audit-export-signed": ("", REFUSED, AUDIT),
+    "report": ("report", AUDIT, REFUSED),
+    "report-json": ("report", AUDIT, REFUSED),
+    "report-csv": ("report", AUDIT, REFUSED),
     "audit-seal": ("", AUDIT, REFUSED),
     "audit-verify": ("", REFUSED, (302, 403, 403, 403, 403, 302, 403)),
     # The API is asked by tokens; tests/api/test_changes.py has the rows of those. A browser may look and nothing else.
