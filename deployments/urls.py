@@ -13,6 +13,7 @@ from deployments.views import (
     freezes,
     history,
     pauses,
+    policies,
     run_task,
 )
 
@@ -43,6 +44,11 @@ urlpatterns: list[URLPattern] = [
     path("changes/<int:pk>/comment/", approvals.comment, name="comment-change"),
     path("changes/<int:pk>/review/", approvals.review, name="review-override"),
     path("approvals/", approvals.approvals, name="approvals"),
+    path("policies/", policies.policies, name="policies"),
+    path("policies/add/", policies.add_policy, name="policy-add"),
+    path("policies/<int:pk>/", policies.policy, name="policy"),
+    path("policies/<int:pk>/edit/", policies.edit_policy, name="policy-edit"),
+    path("policies/<int:pk>/retire/", policies.retire, name="policy-retire"),
     path("freezes/", freezes.freezes, name="freezes"),
     path("deployments/", history.deployment_history, name="deployment-history"),
     path("deployments/<int:pk>/", deployment.service_deployment, name="service-deployment"),

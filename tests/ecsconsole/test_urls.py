@@ -18,6 +18,7 @@ from access.first_admin import make_link
 from access.models import BindingRequest, GroupMapping, RoleBinding
 from access.tokens import create_token
 from clusters.models import Service
+from deployments.models import ApprovalPolicy
 from notifications.models import Channel
 from tests.builders import (
     make_change,
@@ -81,6 +82,7 @@ def world(people: dict[str, User]) -> World:
             "entry": [1],
             "person": [people["mallory"].pk],
             "nothing": [0],
+            "policy": [ApprovalPolicy.objects.create(name="Two of us", environment="production").pk],
             "binding": [RoleBinding.objects.get(user=people["alice"]).pk],
             "asked": [make_asked(people["dan"])],
             "group": [Group.objects.create(name="sre").pk],
@@ -157,6 +159,11 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     # No rule was gone past, so there is nothing to review.
     "review-override": ("change", REFUSED, (302, 404, 403, 403, 409, 403, 403)),
     "approvals": ("", OPEN, REFUSED),
+    "policies": ("", OPEN, REFUSED),
+    "policy-add": ("", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
+    "policy": ("policy", LOOK, REFUSED),
+    "policy-edit": ("policy", (302, 404, 403, 403, 403, 403, 200), (302, 404, 403, 403, 403, 403, 422)),
+    "policy-retire": ("policy", REFUSED, (302, 404, 403, 403, 403, 403, 303)),
     "freezes": ("", OPEN, REFUSED),
     "deployment-history": ("", OPEN, REFUSED),
     "service-deployment": ("deployment", LOOK, REFUSED),
