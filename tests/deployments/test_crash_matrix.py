@@ -11,13 +11,17 @@ from audit.models import AuditEntry
 from deployments.leases import LEASE
 from deployments.models import Attempt, Change, Transition
 from deployments.states import TERMINAL, State
+from tests.deployments.asked import ASKED
 from tests.deployments.commits import dying_at
 from tests.deployments.rig import Killed, Rig, fresh
 from tests.deployments.test_recovery import MUTATIONS
+from tests.deployments.threads import SOAK
 
 VERBS: dict[str, Callable[[Rig], Change]] = {ask.__name__: ask for ask, _ in MUTATIONS}
 # The longest of them commits twenty-seven times from its first lease to its end.
 COMMITS = range(1, 28)
+# Of the verbs with more steps; all of them under SOAK. Calls are written down between the fifth and the nineteenth.
+SOME_COMMITS = (2, 4, 5, 6, 7, 8, 10, 12, 15)
 ENDS = (*TERMINAL, State.NEEDS_ATTENTION)
 EFFECTIVE = ("ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:StopTask")
 
@@ -25,11 +29,7 @@ EFFECTIVE = ("ecs:UpdateService", "ecs:StopServiceDeployment", "ecs:StopTask")
 @pytest.mark.parametrize("number", COMMITS)
 @pytest.mark.parametrize("verb", VERBS)
 def test_death_at_a_commit_leaves_one_effect_and_an_end(dev_rig: Rig, verb: str, number: int) -> None:
-    change = VERBS[verb](dev_rig)
-    dev_rig.calls.clear()
-    work_until_death(dev_rig, change, number)
-    dev_rig.world.advance(LEASE.total_seconds() + 1)
-    change = dev_rig.until(fresh(change), *ENDS, limit=1500, step=15)
+    change = die_and_go_on(dev_rig, VERBS[verb], number)
     made = [action for action in dev_rig.calls if action in EFFECTIVE]
     if change.state == State.NEEDS_ATTENTION:
         # A restart of which nobody knows whether it was sent is not sent again.
@@ -39,6 +39,26 @@ def test_death_at_a_commit_leaves_one_effect_and_an_end(dev_rig: Rig, verb: str,
         assert change.state == State.SUCCEEDED, change.outcome
         assert len(made) == 1
     assert_history_is_whole(fresh(change))
+
+
+@pytest.mark.parametrize("number", COMMITS if SOAK else SOME_COMMITS)
+@pytest.mark.parametrize("ask", ASKED, ids=[ask.__name__ for ask in ASKED])
+def test_death_at_a_commit_leaves_each_call_made_once_in_its_order(
+    dev_rig: Rig, ask: Callable[[Rig], Change], number: int
+) -> None:
+    change = die_and_go_on(dev_rig, ask, number)
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert dev_rig.calls == ASKED[ask]
+    assert_history_is_whole(change)
+
+
+def die_and_go_on(rig: Rig, ask: Callable[[Rig], Change], number: int) -> Change:
+    """Ask, kill the worker at a commit, and have another one carry it to its end once the lease has run out."""
+    change = ask(rig)
+    rig.calls.clear()
+    work_until_death(rig, change, number)
+    rig.world.advance(LEASE.total_seconds() + 1)
+    return rig.until(fresh(change), *ENDS, limit=1500, step=15)
 
 
 def work_until_death(rig: Rig, change: Change, number: int) -> None:
