@@ -15,6 +15,8 @@ from deployments.views import (
     pauses,
     policies,
     run_task,
+    simulator,
+    who_could,
 )
 
 SERVICE = "services/<str:account_id>/<str:region>/<str:cluster>/<str:name>/"
@@ -50,6 +52,9 @@ urlpatterns: list[URLPattern] = [
     path("policies/<int:pk>/edit/", policies.edit_policy, name="policy-edit"),
     path("policies/<int:pk>/retire/", policies.retire, name="policy-retire"),
     path("freezes/", freezes.freezes, name="freezes"),
+    path("access/simulator/", simulator.simulator, name="simulator"),
+    path("audit/who-could/", who_could.who_could_page, name="who-could"),
+    path("audit/who-could/export/", who_could.who_could_export, name="who-could-export"),
     path("deployments/", history.deployment_history, name="deployment-history"),
     path("deployments/<int:pk>/", deployment.service_deployment, name="service-deployment"),
     path("deployments/compare/", deployment.comparison, name="deployment-comparison"),

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from access.decisions import ACTIONS, ROLES, Binding, decide
+from access.models import ApiToken
 from access.queries import Access
 from access.resources import ANYWHERE, Resource
 from clusters.models import Cluster, Service
@@ -84,7 +85,8 @@ BINDINGS = st.lists(
     st.builds(
         Binding,
         id=st.integers(1, 99),
-        role=st.sampled_from(["viewer", "operator", "admin", "auditor"]),
+        role=st.sampled_from(sorted(ROLES)),
+        not_after=st.sampled_from([None, NOW - timedelta(days=2000), datetime(2999, 1, 1, tzinfo=UTC)]),
         allows=st.booleans(),
         **{name: st.sampled_from(values) for name, values in PARTS.items()},
     ),
@@ -113,6 +115,36 @@ def test_visible_agrees_with_decide(small_fleet: None, bindings: list[Binding]) 
         everything = model.objects.all()
         seen = set(access.visible(everything).values_list("pk", flat=True))
         assert seen == {row.pk for row in everything if access.can("fleet.view", row.access_resource)}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    bindings=BINDINGS,
+    narrowing=BINDINGS,
+    scope=st.sampled_from(["read", "operate"]),
+    action=st.sampled_from(["fleet.view", "logs.view", "service.deploy", "change.approve"]),
+)
+def test_visible_agrees_with_decide_for_tokens(
+    small_fleet: None, bindings: list[Binding], narrowing: list[Binding], scope: str, action: str
+) -> None:
+    owner = User(username="anyone")
+    token = ApiToken(user=owner, scope=scope, prefix="ecs_test")
+    access = Access(owner, token)
+    access.__dict__.update(bindings=bindings, narrowing=narrowing)
+    own = Access(owner)
+    own.__dict__["bindings"] = bindings
+    everything = Service.objects.all()
+    seen = set(access.visible(everything, action).values_list("pk", flat=True))
+    assert seen == {row.pk for row in everything if access.can(action, row.access_resource)}
+    assert seen <= set(own.visible(everything, action).values_list("pk", flat=True))
+
+
+@settings(max_examples=200, deadline=None)
+@given(bindings=BINDINGS, gone=st.sets(st.integers(0, 3)), action=st.sampled_from(sorted(ACTIONS)))
+def test_removing_an_allow_never_allows(bindings: list[Binding], gone: set[int], action: str) -> None:
+    left = [b for number, b in enumerate(bindings) if number not in gone or not b.allows]
+    if decide(left, action, CHECKOUT, NOW):
+        assert decide(bindings, action, CHECKOUT, NOW)
 
 
 @settings(max_examples=200, deadline=None)

@@ -21,8 +21,10 @@ from clusters.models import Service
 from deployments.models import ApprovalPolicy
 from notifications.models import Channel
 from tests.builders import (
+    bind,
     make_change,
     make_cluster,
+    make_person,
     make_service,
     make_service_deployment,
     make_task,
@@ -212,6 +214,10 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "person-leave": ("person", REFUSED, (302, 403, 403, 403, 403, 403, 404)),
     "group-add": ("", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     "group-remove": ("group", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
+    "simulator": ("", OPEN, REFUSED),
+    "who-could": ("", AUDIT, REFUSED),
+    # Without a question it is a bad request.
+    "who-could-export": ("", (302, 403, 403, 403, 403, 422, 403), REFUSED),
     "group-mappings": ("", MANAGE, (302, 403, 403, 403, 403, 403, 422)),
     "group-mapping-remove": ("mapping", REFUSED, (302, 403, 403, 403, 403, 403, 303)),
     # Without a proof it asks again.
@@ -280,6 +286,26 @@ def named_patterns(patterns: list[URLPattern | URLResolver], prefix: str = "") -
         else:
             assert pattern.name, f"{route} has no name"
             yield pattern.name
+
+
+# Where somebody on call is answered otherwise than alice, who operates: she owns the token, and they reveal values.
+ON_CALL: dict[str, dict[str, int]] = {
+    "reveal-variable": {"post": 502},
+    "revoke-own-token": {"post": 404},
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_address_answers_somebody_on_call_as_an_operator(world: World, as_: SignedIn, name: str) -> None:
+    as_.people["otto"] = make_person("otto")
+    bind(as_.people["otto"], "on_call")
+    kind, *expected = ROWS[name]
+    url, client = reverse(name, args=world.arguments[kind]), as_("otto")
+    for method, answers in zip(("get", "post"), expected, strict=True):
+        with transaction.atomic():
+            answer = getattr(client, method)(url).status_code
+            transaction.set_rollback(True)
+        assert answer == ON_CALL.get(name, {}).get(method, answers[PEOPLE.index("alice")])
 
 
 def test_every_address_has_a_row() -> None:
