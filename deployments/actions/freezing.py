@@ -49,7 +49,8 @@ def save_freeze(
 ) -> Freeze:
     """Set a freeze up, or change one into its next version; what waits at the place is looked at again.
 
-    The right to manage freezes is asked for at the old and at the new place. Raises PermissionMissing or InvalidSpec.
+    The right to manage freezes is asked for at the old and at the new place. Raises PermissionMissing, InvalidSpec,
+    or WrongState when somebody else changed it or took it away first.
     """
     now = now or timezone.now()
     before = {name: str(getattr(freeze, name)) for name in FIELDS} if freeze else {}
@@ -63,13 +64,21 @@ def save_freeze(
             setattr(saved, name, values[name])
     check_freeze(saved)
     require(access, "freeze.manage", saved.access_resource, target=saved.name, request=request)
-    if freeze is not None:
-        saved.version += 1
     with transaction.atomic():
+        if freeze is not None:
+            take_version(freeze)
         saved.save()
         after = {name: str(getattr(saved, name)) for name in FIELDS}
         write_down(saved, actor, "freeze.changed" if freeze else "freeze.added", request, before, after)
     return saved
+
+
+def take_version(freeze: Freeze) -> None:
+    rows = Freeze.objects.filter(pk=freeze.pk, version=freeze.version, ended_at=None)
+    if rows.update(version=freeze.version + 1) != 1:
+        # Somebody else wrote the next version, or took it away, first; theirs stands.
+        raise WrongState(f"{freeze.name} was changed meanwhile. Look at it as it is now first.")
+    freeze.version += 1
 
 
 def end_freeze(

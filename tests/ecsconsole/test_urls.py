@@ -18,7 +18,7 @@ from access.first_admin import make_link
 from access.models import BindingRequest, GroupMapping, RoleBinding
 from access.tokens import create_token
 from clusters.models import Service
-from deployments.models import ApprovalPolicy
+from deployments.models import ApprovalPolicy, Freeze
 from notifications.models import Channel
 from tests.builders import (
     bind,
@@ -84,6 +84,7 @@ def world(people: dict[str, User]) -> World:
             "entry": [1],
             "person": [people["mallory"].pk],
             "nothing": [0],
+            "freeze": [Freeze.objects.create(name="Close", starts_at=timezone.now(), duration_minutes=60).pk],
             "policy": [ApprovalPolicy.objects.create(name="Two of us", environment="production").pk],
             "binding": [RoleBinding.objects.get(user=people["alice"]).pk],
             "asked": [make_asked(people["dan"])],
@@ -107,6 +108,7 @@ OPEN = (302, 200, 200, 200, 200, 200, 200)
 OPERATE = (302, 404, 403, 200, 200, 403, 403)
 AUDIT = (302, 403, 403, 403, 403, 200, 403)
 MANAGE = (302, 403, 403, 403, 403, 403, 200)
+FREEZE = (302, 403, 403, 403, 200, 403, 403)
 PUBLIC = (200,) * 7
 REFUSED = (302, 405, 405, 405, 405, 405, 405)
 # The API asks strangers for a token instead of leading them to a form.
@@ -167,6 +169,10 @@ ROWS: dict[str, tuple[str, Answers, Answers]] = {
     "policy-edit": ("policy", (302, 404, 403, 403, 403, 403, 200), (302, 404, 403, 403, 403, 403, 422)),
     "policy-retire": ("policy", REFUSED, (302, 404, 403, 403, 403, 403, 303)),
     "freezes": ("", OPEN, REFUSED),
+    "freeze-add": ("", FREEZE, (302, 403, 403, 403, 422, 403, 403)),
+    "freeze-preview": ("", REFUSED, FREEZE),
+    "freeze-edit": ("freeze", (302, 404, 403, 403, 200, 403, 403), (302, 404, 403, 403, 422, 403, 403)),
+    "freeze-end": ("freeze", REFUSED, (302, 404, 403, 403, 303, 403, 403)),
     "deployment-history": ("", OPEN, REFUSED),
     "service-deployment": ("deployment", LOOK, REFUSED),
     # Without two deployments to compare it is a bad request for everybody.
