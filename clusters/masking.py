@@ -66,6 +66,25 @@ def mask(value: Any) -> Any:
     return value
 
 
+def conceal(value: Any) -> Any:
+    """Return facts without any free text that might hold a secret, whatever its name and form say.
+
+    For what is kept for ever and handed out. Fingerprints stay, so that equal commands, labels and options still show as
+    equal.
+    """
+    if isinstance(value, Mapping):
+        return {key: conceal_member(str(key), member) for key, member in value.items()}
+    return [conceal(item) for item in value] if isinstance(value, list) else value
+
+
+def conceal_member(key: str, value: Any) -> Any:
+    if key in COMMANDS and isinstance(value, list):
+        return [hidden(str(word)) for word in value]
+    if key in NAMED_VALUES and isinstance(value, Mapping):
+        return {name: hidden(str(text)) for name, text in value.items()}
+    return conceal(value)
+
+
 def mask_member(key: str, value: Any) -> Any:
     """Mask one member by what its key says that it holds."""
     if key == "environment" and isinstance(value, list):

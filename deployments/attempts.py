@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from audit.actions import record
 from aws.errors import AwsError, AwsExpired, AwsOutcomeUnknown, AwsThrottled, AwsUnreachable
+from clusters.masking import conceal
 from deployments.errors import LostRace
 from deployments.machine import SYSTEM
 from deployments.models import Attempt, Change
@@ -196,7 +197,7 @@ def note(attempt: Attempt, action: str, outcome: str) -> None:
     change = attempt.change
     data = {"step": attempt.step, "number": attempt.number, "action": attempt.action}
     if action == "change.attempt":
-        data |= {"request": attempt.request, "for": change.requester.get_username()}
+        data |= {"request": conceal(attempt.request), "for": change.requester.get_username()}
     else:
         data |= {"answer": attempt.outcome, "aws_request_id": attempt.request_id, "code": attempt.error_code}
     record(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from access.decisions import ROLE_LABELS
 from access.history import ACTIONS, HeldBinding, State, bindings_at
-from access.resources import Resource
+from access.resources import ANYWHERE, Resource
 from deployments.reports.entries import Ledger
 from deployments.reports.scope import Scope, place_of
 
@@ -36,6 +36,10 @@ class Holding:
     last_sign_in: datetime | None
     last_act: datetime | None
     seq: int
+
+    @property
+    def where(self) -> str:
+        return "everywhere" if self.place == ANYWHERE else str(self.place)
 
     @property
     def role_label(self) -> str:

@@ -19,6 +19,7 @@ from deployments.reports.changes import Changes, ChangeSeen, Overriding
 from deployments.reports.entries import Entry, Ledger
 from deployments.reports.rights import Rights
 from deployments.reports.scope import Scope, place_of
+from deployments.trail_matching import short_principal
 
 SEEN = ("deployments.observed", "deployments.ended")
 ATTRIBUTED = "deployments.attributed"
@@ -216,11 +217,10 @@ def findings_of(row: Deployment, changes: Changes, rights: Rights, end: datetime
 def outside(row: Deployment) -> Finding:
     found = row.principal
     if found is None:
-        return Finding(
-            "outside", "No change of the console began it; CloudTrail has not named anybody.", row.seq
-        )
-    who = f"{found.arn} ({found.source_identity})" if found.source_identity else found.arn
-    return Finding("outside", f"No change of the console began it; CloudTrail names {who}.", found.seq)
+        return Finding("outside", "No change began it. CloudTrail has named nobody.", row.seq)
+    name = short_principal(found.arn)
+    who = f"{name} ({found.source_identity})" if found.source_identity else name
+    return Finding("outside", f"No change began it. CloudTrail names {who}.", found.seq)
 
 
 def approval_findings(change: ChangeSeen, authors: set[str]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clusters.hashing import as_facts, state_hash
-from clusters.masking import fingerprint, mask, mask_definition
+from clusters.masking import conceal, fingerprint, mask, mask_definition
 
 SECRET = "hunter2-hunter2"
 
@@ -115,3 +115,20 @@ def test_words_that_tell_no_secret_stay_readable() -> None:
     text = "gunicorn --bind 0.0.0.0:8080 --workers 4 app:main && curl -f http://localhost/health || exit 1"
     definition = {"containerDefinitions": [{"command": ["sh", "-c", text]}]}
     assert mask_definition(definition) == definition
+
+
+def test_what_is_kept_for_ever_has_no_free_text_at_all() -> None:
+    container = {
+        "command": ["serve", "--banner", "harmless"],
+        "entryPoint": ["harmless"],
+        "healthCheck": {"command": ["CMD", "harmless"], "interval": 30},
+        "dockerLabels": {"team": "harmless"},
+        "logConfiguration": {"logDriver": "splunk", "options": {"splunk-source": "harmless"}},
+    }
+    once = conceal(mask_definition(definition(**container)))
+    assert "harmless" not in json.dumps(once)
+    found = once["containerDefinitions"][0]
+    assert found["image"] == "shop/web:v1"
+    assert found["command"][2] == f"masked:{fingerprint('harmless')}"
+    assert found["healthCheck"]["interval"] == 30
+    assert conceal(once) == once
