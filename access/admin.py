@@ -17,10 +17,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from access.actions import refusals_recorded
 from access.records import record_person
 from access.resources import Resource
+from access.rules import require_power_over
 from access.sessions import end_sessions, remember_session
 from access.step_up import require_recent_sign_in
+from access.wishes import gains_of_enabling
 from audit.actions import record
 
 
@@ -127,7 +130,10 @@ class PersonAdmin(LedgerAdmin, UserAdmin):  # type: ignore[type-arg]
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002 - Django's name
         """Set somebody's password; their sessions end with the old one."""
         require_recent_sign_in(request)
-        person = self.get_object(request, id)
+        person, acting = self.get_object(request, id), cast(User, request.user)
+        if person is not None:
+            with refusals_recorded(acting, person.get_username(), request):
+                require_power_over(acting, person, gains_of_enabling(person), timezone.now())
         with transaction.atomic():
             response = super().user_change_password(request, id, form_url)
             if request.method == "POST" and response.status_code == 302 and isinstance(person, User):

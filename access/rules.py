@@ -82,10 +82,23 @@ def second_person_for(gains: Iterable[Gain], actor: User) -> str:
     """Return why a change needs a second person, empty when it does not."""
     wider = [one for one in gains if widens(one.before, one.after)]
     if any(actor.pk in one.people for one in wider):
-        return "It widens your own access."
+        return f"It widens {actor}'s own access."
     if settings.ACCESS_SECOND_PERSON and any(touches_production(one) for one in wider):
         return "It gives more than looking at a place that may hold production."
     return ""
+
+
+def require_power_over(actor: User, person: User, gains: Iterable[Gain], now: datetime) -> None:
+    """Raise unless somebody could alone give all that a person holds: who sets a password can sign in with it."""
+    found = list(gains)
+    if actor.pk == person.pk:
+        return
+    require_rights(access_for(actor), found, now)
+    if why := second_person_for(found, actor):
+        raise SecondPersonMissing(
+            f"Who sets {person}'s password can sign in with it. {why}",
+            advice=f"Somebody with a shell on the server can set it: manage.py changepassword {person}.",
+        )
 
 
 def touches_production(one: Gain) -> bool:

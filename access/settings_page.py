@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from django.http import HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from access.binding_pages import waiting
 from ecsconsole.http import ConsoleRequest, render_page
 
 
@@ -89,4 +91,7 @@ def entries_for(request: ConsoleRequest) -> list[Entry]:
 @require_GET
 def settings_index(request: ConsoleRequest) -> HttpResponse:
     """List the pages of settings."""
-    return render_page(request, "access/settings.html", {"entries": entries_for(request)})
+    entries = entries_for(request)
+    sees_requests = any(entry.url_name == "bindings" for entry in entries)
+    context = {"entries": entries, "waiting": waiting(timezone.now()) if sees_requests else []}
+    return render_page(request, "access/settings.html", context)

@@ -10,15 +10,17 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.db.models import Q
 
-from access.decisions import DIMENSIONS, Binding
+from access.decisions import DIMENSIONS, ROLE_LABELS, Binding
 from access.models import ApiToken, BindingRequest, GroupMapping, RoleBinding
 from access.queries import SUPERUSER_BINDING
 from access.records import binding_from, facts_of, id_of
 from ecsconsole.errors import ConsoleError
 
 Kind = BindingRequest.Kind
-# What somebody may choose of a binding; its subject stays what it is.
+EVERYWHERE = "everywhere"
+# What a token has that nothing holds down; its owner and its scope still do.
 WHOLE_TOKEN = Binding(id=0, role="operator")
+# What somebody may choose of a binding; its subject stays what it is.
 CHOICES = ("role", *DIMENSIONS, "effect", "not_after")
 
 
@@ -65,15 +67,16 @@ def people_of(subject: User | Group | ApiToken) -> frozenset[int]:
 
 
 def place_words(facts: Mapping[str, Any]) -> str:
-    return "/".join(str(facts[name]) for name in DIMENSIONS if facts.get(name)) or "everything"
+    return "/".join(str(facts[name]) for name in DIMENSIONS if facts.get(name)) or EVERYWHERE
 
 
 def words_of(facts: Mapping[str, Any], subject: object) -> str:
     """Return a binding in words: "alice as operator in production", "no operator for alice in production"."""
-    role, place = str(facts["role"]).replace("_", " "), place_words(facts)
+    role, place = ROLE_LABELS.get(facts["role"], facts["role"]), place_words(facts)
+    where = place if place == EVERYWHERE else f"in {place}"
     if facts.get("effect") == "deny":
-        return f"no {role} for {subject} in {place}"
-    return f"{subject} as {role} in {place}"
+        return f"no {role} for {subject} {where}"
+    return f"{subject} as {role} {where}"
 
 
 def wish_to_add(subject: User | Group | ApiToken, values: Mapping[str, Any]) -> Wish:

@@ -53,6 +53,12 @@ def minute(moment: datetime) -> SafeString:
 
 
 @register.simple_tag
+def moment(text: str) -> datetime:
+    """Return the moment that an entry's data carries as text."""
+    return datetime.fromisoformat(text)
+
+
+@register.simple_tag
 def target_link(entry: AuditEntry) -> SafeString | str:
     """Name what an entry is about, and lead to it where it has a page."""
     found = CHANGE.fullmatch(entry.target)

@@ -120,7 +120,7 @@ def test_second_person_agrees_on_the_page(as_: SignedIn, people: dict[str, User]
     assert "waits for a second person" in asked
     assert "Withdraw" in asked
     waiting = page(as_, "frank", LIST)
-    assert "mallory as operator in everything" in waiting
+    assert "mallory as operator everywhere" in waiting
     assert "OPS-7" in waiting
     request = BindingRequest.objects.get()
     assert as_("erin").post(reverse("access-request-approve", args=[request.pk])).status_code == 409

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from access import actions
+from access.apps import write_starting_point
 from access.decisions import ROLE_LABELS
 from access.history import bindings_at, who_could
 from access.models import RoleBinding
@@ -172,6 +173,17 @@ def test_snapshot_is_written_once_and_says_what_was_not_told(people: dict[str, U
     bind(people["mallory"], "operator")
     call_command("access_snapshot")
     assert AuditEntry.objects.filter(action="access.snapshot").count() == 2
+    assert told() == live_state()
+
+
+def test_upgrade_writes_the_starting_point_and_a_new_console_none(
+    people: dict[str, User], django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        write_starting_point("default", plan=[])
+    write_starting_point("default", plan=["a migration"])
+    write_starting_point("default", plan=["a migration"])
+    assert AuditEntry.objects.get(action="access.snapshot").actor == "system: shell"
     assert told() == live_state()
 
 

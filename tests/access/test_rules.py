@@ -28,9 +28,9 @@ from access.groups import add_mapping, remove_mapping
 from access.models import BindingRequest, GroupMapping, RoleBinding
 from access.queries import access_for
 from access.resources import Resource
-from access.rules import LastAdmin, SecondPersonMissing
+from access.rules import LastAdmin, SecondPersonMissing, require_power_over
 from access.tokens import TokenPlace, create_token
-from access.wishes import AccessMoved
+from access.wishes import AccessMoved, gains_of_enabling
 from audit.models import AuditEntry
 from tests.builders import bind, make_person
 
@@ -165,7 +165,7 @@ def test_admin_for_a_while_grants_nothing_that_outlasts_it(people: dict[str, Use
 def test_own_grant_waits_for_somebody_else(erin: User, frank: User) -> None:
     outcome = add_binding(subject=erin, values=role("operator", environment="staging"), actor=erin)
     assert outcome.waits
-    assert "your own" in outcome.waits.why
+    assert "erin's own access" in outcome.waits.why
     assert not access_for(erin).can("service.deploy", STAGING)
 
 
@@ -346,6 +346,25 @@ def test_enabling_and_mapping_are_grants_too(people: dict[str, User], erin: User
     asked = BindingRequest.objects.get(kind="map")
     approve_request(asked=asked, actor=frank)
     assert GroupMapping.objects.get().idp_group == "ops"
+
+
+def test_password_of_somebody_who_holds_more_is_not_set_alone(
+    people: dict[str, User], erin: User, gina: User, settings: Any
+) -> None:
+    now = timezone.now()
+
+    def may_set(actor: User, person: User) -> None:
+        require_power_over(actor, person, gains_of_enabling(person), now)
+
+    may_set(erin, people["bob"])
+    with pytest.raises(PermissionMissing):
+        may_set(gina, people["bob"])
+    settings.ACCESS_SECOND_PERSON = True
+    with pytest.raises(SecondPersonMissing) as missing:
+        may_set(erin, people["bob"])
+    assert "manage.py changepassword bob" in missing.value.advice
+    may_set(erin, people["carol"])
+    may_set(erin, erin)
 
 
 # Somebody always manages access.
