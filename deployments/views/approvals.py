@@ -22,6 +22,7 @@ from deployments.actions import (
     comment_on_change,
     reject_change,
 )
+from deployments.calendar import current_freezes, freezes_in_words, month_of
 from deployments.errors import ConfirmationMissing, WrongState
 from deployments.gate import why_not_approve
 from deployments.models import Change
@@ -82,8 +83,18 @@ def approvals(request: ConsoleRequest) -> HttpResponse:
         "sent_back": sent_back_to(request.access) if show != DECIDED else [],
         "figures": figures_of(request.user.pk, now) if request.access.holds("change.approve") else None,
         "now": now,
+        **calendar_of(request, now),
     }
     return render_page(request, "deployments/approvals.html", context, partial="approvals")
+
+
+def calendar_of(request: ConsoleRequest, now: datetime) -> dict[str, Any]:
+    """Return this month and what holds changes up, for the side of the inbox; two queries."""
+    freezes = current_freezes(request.access, now)
+    return {
+        "month": month_of(request.access, now.year, now.month, now, freezes=freezes),
+        "freeze_lines": freezes_in_words(request.access, now, freezes=freezes),
+    }
 
 
 def mine_of(request: ConsoleRequest) -> QuerySet[Change]:
