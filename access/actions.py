@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from access import rules, wishes
+from access.bounds import widens
 from access.decisions import PermissionMissing
 from access.models import ApiToken, BindingRequest, RoleBinding
 from access.queries import access_for
@@ -315,7 +316,7 @@ def approve_request(
 
 def require_other(asked: BindingRequest, gains: list[Gain], actor: User) -> None:
     """Raise unless the person neither asked for this nor gains by it."""
-    gainers = {pk for one in gains if rules.widens(one.before, one.after) for pk in one.people}
+    gainers = {pk for one in gains if widens(one.before, one.after) for pk in one.people}
     if actor.pk == asked.requester_id:
         raise AccessMoved("You asked for this; somebody else has to agree.", advice="")
     if actor.pk in gainers:

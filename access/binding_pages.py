@@ -186,7 +186,7 @@ def show(
         (label, ", ".join(sorted(ACTION_PHRASES[action] for action in ROLES[role])))
         for role, label in ROLE_LABELS.items()
     ]
-    context = {"form": form, "binding": binding, "phrases": phrases}
+    context: dict[str, Any] = {"form": form, "binding": binding, "phrases": phrases}
     if binding is not None:
         context["is_local"] = binding.source == RoleBinding.Source.LOCAL
     return render_page(request, "access/binding.html", context, status=status)

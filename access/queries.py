@@ -148,7 +148,7 @@ def people_who_can(action: str, resource: Resource) -> list[User]:
         person.pk: (person, [SUPERUSER_BINDING]) for person in User.objects.filter(is_superuser=True)
     }
     for row in rows.prefetch_related("group__user_set"):
-        for person in row.group.user_set.all() if row.group else [row.user]:
+        for person in row.group.user_set.all() if row.group else filter(None, [row.user]):
             held.setdefault(person.pk, (person, []))[1].append(row.as_binding())
     found = [
         person

@@ -26,8 +26,10 @@ def id_of(subject: User | Group | ApiToken) -> str:
 
 
 def subject_of(binding: RoleBinding) -> User | Group | ApiToken:
-    found: Any = binding.user or binding.group or binding.token
-    return found  # type: ignore[no-any-return] - a constraint of the table sees to it
+    found = binding.user or binding.group or binding.token
+    if found is None:
+        raise ValueError(f"Binding {binding.pk} binds nobody; a constraint of the table forbids that.")
+    return found
 
 
 def facts_of(binding: RoleBinding) -> Facts:
@@ -129,5 +131,11 @@ def record_group(
 ) -> None:
     """Record that a group was added or removed."""
     facts = group_facts(group)
-    sides = {"before": facts} if gone else {"after": facts}
-    record(action=f"group.{verb}", actor=actor, target=group.name, request=request, **sides)
+    record(
+        action=f"group.{verb}",
+        actor=actor,
+        target=group.name,
+        before=facts if gone else None,
+        after=None if gone else facts,
+        request=request,
+    )

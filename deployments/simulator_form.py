@@ -78,7 +78,8 @@ class SimulatorForm(forms.Form):
         if len(living) > 1 and len({(row.cluster.name) for row in living}) > 1:
             names = ", ".join(f"{row.cluster.name}/{row.name}" for row in living)
             raise forms.ValidationError(f"There are several: {names}.")
-        return living[0]
+        service: Service = living[0]
+        return service
 
     def clean_zone(self) -> str:
         name = self.cleaned_data["zone"].strip() or "UTC"
@@ -120,11 +121,10 @@ def key_of(token: ApiToken) -> Key:
 def load_world() -> World:
     """Read everything that decides, in a handful of queries however many people there are."""
     held: dict[int, list[Binding]] = {}
-    rows = RoleBinding.objects.filter(token=None).prefetch_related("group__user_set")
+    rows = RoleBinding.objects.filter(token=None).select_related("user").prefetch_related("group__user_set")
     for row in rows:
-        people = row.group.user_set.all() if row.group else [row.user_id]
-        for person in people:
-            held.setdefault(getattr(person, "pk", person), []).append(row.as_binding())
+        for person in row.group.user_set.all() if row.group else filter(None, [row.user]):
+            held.setdefault(person.pk, []).append(row.as_binding())
     everybody = User.objects.order_by("username").prefetch_related("groups")
     return World(
         people=tuple(

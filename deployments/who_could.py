@@ -22,14 +22,16 @@ from audit.tables import Echo, safe_cell
 from clusters.models import Service
 
 COLUMNS = ["person", "id", "role", "place", "by", "until", "since", "given_by", "entry", "binding"]
+# By phrase, as they are read.
+PERMISSIONS = [
+    (action, ACTION_PHRASES[action]) for action in sorted(ACTION_PHRASES, key=ACTION_PHRASES.__getitem__)
+]
 
 
 class WhoCouldForm(forms.Form):
     """What, of which service, when (UTC)."""
 
-    action = forms.ChoiceField(
-        choices=sorted(ACTION_PHRASES.items(), key=lambda pair: pair[1]), initial="service.deploy"
-    )
+    action = forms.ChoiceField(choices=PERMISSIONS, initial="service.deploy")
     service = forms.CharField(max_length=520, error_messages={"required": "Name a service."})
     at = forms.DateTimeField(required=False)
 

@@ -143,6 +143,22 @@ def test_person_page_shows_what_they_hold_and_shuts_them_out(as_: SignedIn, peop
     assert User.objects.get(pk=people["alice"].pk).is_active
 
 
+def test_what_is_granted_and_taken_counts_at_the_next_click(as_: SignedIn, people: dict[str, User]) -> None:
+    service = make_service("checkout-api", make_cluster("prod-core"))
+    mallory, restart = as_("mallory"), reverse("restart", args=service.url_args)
+    assert mallory.get(restart).status_code == 404
+    grant(as_, "erin", people["mallory"])
+    assert mallory.get(restart).status_code == 403
+    grant(as_, "erin", people["mallory"], role="operator")
+    assert mallory.get(restart).status_code == 200
+    grant(as_, "erin", people["mallory"], role="operator", effect="deny", cluster="prod-*")
+    # The role that is denied has looking in it.
+    assert mallory.get(restart).status_code == 404
+    for held in RoleBinding.objects.filter(user=people["mallory"]):
+        as_("erin").post(reverse("binding-remove", args=[held.pk]))
+    assert mallory.get(restart).status_code == 404
+
+
 def test_admin_of_a_place_sees_the_pages(as_: SignedIn, people: dict[str, User]) -> None:
     as_.people["gina"] = make_person("gina")
     bind(as_.people["gina"], "admin", environment="staging")

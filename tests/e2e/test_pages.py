@@ -201,6 +201,33 @@ def test_ledger(sign_in: OpenAs, look: dict[str, object]) -> None:
     visit(found, opened, "/audit/1/", "/audit/seal/", "/audit/?q=nothing-has-this")
 
 
+SUNDAY = "kind=deploy&service=prod-core/checkout-api&at=2026-11-29T02:00&zone=Europe/Berlin"
+MEANT = "add_role=operator&add_effect=deny&freeze_from=2026-11-29T01:00&freeze_hours=4"
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_access_and_people(sign_in: OpenAs, look: dict[str, object]) -> None:
+    found = sign_in("erin", **look)
+    page = found.page
+    visit(
+        found,
+        "/settings/",
+        "/access/",
+        "/access/?by=place&q=nobody",
+        "/access/bindings/add/",
+        "/access/people/",
+    )
+    visit(found, address_of(page.locator("#people tbody a.name")), "/access/simulator/")
+    page.goto("/access/")
+    visit(found, address_of(page.locator("#bindings tbody a[href*='/access/bindings/']")))
+    who = "who=u-1"
+    visit(found, f"/access/simulator/?{who}&{SUNDAY}", f"/access/simulator/?{who}&{SUNDAY}&{MEANT}")
+    auditor = sign_in("dan", **look)
+    visit(
+        auditor, "/audit/who-could/", "/audit/who-could/?action=service.deploy&service=prod-core/checkout-api"
+    )
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_a_revealed_value(sign_in: OpenAs, look: dict[str, object]) -> None:
     found = sign_in("bob", **look)
