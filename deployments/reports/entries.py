@@ -155,8 +155,9 @@ class FileLedger:
                 yield entry
 
     def last_acts(self, until: datetime, action: str = "") -> dict[str, datetime]:
-        return {
-            entry.actor_id: entry.at
-            for entry in self.entries()
-            if entry.actor_id and entry.at < until and action in ("", entry.action)
-        }
+        found: dict[str, datetime] = {}
+        for entry in self.entries():
+            if entry.actor_id and entry.at < until and action in ("", entry.action):
+                # A clock that was set back must not make somebody's last act an earlier one.
+                found[entry.actor_id] = max(entry.at, found.get(entry.actor_id, entry.at))
+        return found

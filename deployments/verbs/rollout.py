@@ -136,7 +136,8 @@ def give_time(run: Run, standing: Document) -> None:
     """Move the deadline while ECS waits as it was told to: for a person at a hook, or for the bake time to pass."""
     if standing["waiting_for"]["id"] not in WAITS or run.change.state != State.RUNNING:
         return
-    run.change.deadline_at = run.now + DEADLINE
+    # One that is further away already, for pauses that were planned, is not brought nearer.
+    run.change.deadline_at = max(run.now + DEADLINE, run.change.deadline_at or run.now)
     rows = Change.objects.filter(pk=run.change.pk, lease_fence=run.lease.fence)
     rows.update(deadline_at=run.change.deadline_at)
 
