@@ -12,8 +12,13 @@ class DeploymentsConfig(AppConfig):
     name = "deployments"
 
     def ready(self) -> None:
-        """Say who may watch changes: one of them, where it can be seen; that any moved, where anything can."""
+        """Say who may watch changes: one of them, where it can be seen; that any moved, where anything can.
+
+        And listen to the ledger for what is said of changes beside their moves.
+        """
+        from audit import observers
         from clusters.search import register_finder
+        from deployments.announcing import announce_entry
         from deployments.search import find_changes
         from live import topics
 
@@ -21,6 +26,7 @@ class DeploymentsConfig(AppConfig):
         topics.register("changes", may_watch_any)
         topics.register("approvals", may_watch_any)
         register_finder(find_changes)
+        observers.watch_entries(announce_entry)
 
 
 def may_watch_change(access: Access, ident: str) -> bool:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from audit.actions import describe_actor, record
+from deployments.announcing import announce_move
 from deployments.errors import LostRace, TransitionNotAllowed
 from deployments.fingerprint import without_seals
 from deployments.models import Change, Transition
@@ -109,4 +110,5 @@ def write_down(
         data={**moved, **data},
         request=request,
     )
+    announce_move(transition, actor)
     nudge(change)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from deployments import dispatch, identities, sweeping, watching
+from deployments import announcing, dispatch, identities, sweeping, watching
 
 
 @shared_task(name="deployments.tasks.wake")
@@ -30,3 +30,9 @@ def sweep() -> None:
 def find_identities() -> None:
     """Ask CloudTrail who began deployments outside the console."""
     identities.find_identities(now=timezone.now())
+
+
+@shared_task(name="deployments.tasks.announce")
+def announce() -> None:
+    """Tell of deployments outside the console, of paused hooks and of reviews that are nearly due."""
+    announcing.announce_due(now=timezone.now())

@@ -39,6 +39,11 @@ app.conf.beat_schedule = {
         "schedule": 3600.0,
         "options": {"expires": 3600.0, "queue": "ops"},
     },
+    "announce": {
+        "task": "deployments.tasks.announce",
+        "schedule": 15.0,
+        "options": {"expires": 15.0, "queue": "ops"},
+    },
     "sweep-notifications": {
         "task": "notifications.tasks.sweep",
         "schedule": 5.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q, QuerySet
 
-from notifications.models import Channel, Delivery
+from notifications.models import Channel, Delivery, Message
 
 LATEST = 20
 PER_PAGE = 50
@@ -65,3 +66,8 @@ def warnings() -> list[str]:
     if settings.CONSOLE_URL:
         return []
     return ["CONSOLE_URL is not set, so messages carry no link to the page that they are about."]
+
+
+def told_of(keys: Iterable[str]) -> set[str]:
+    """Return those of keys of which was told."""
+    return {str(key) for key in Message.objects.filter(key__in=list(keys)).values_list("key", flat=True)}
