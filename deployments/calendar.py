@@ -17,7 +17,7 @@ from deployments.windows import ALLOW, Window, next_window, windows
 
 A_DAY = timedelta(days=1)
 # A month of daily windows of many freezes says no more in a list than its first ones do.
-MOST_ENTRIES = 60
+MOST_ENTRIES = 15
 
 
 @dataclass(slots=True)
@@ -60,6 +60,7 @@ class Entry:
     """One line of a month's list: a window of a freeze, or a scheduled change."""
 
     at: datetime
+    ends_at: datetime
     text: str
     freeze: Freeze | None = None
     change: Change | None = None
@@ -73,6 +74,8 @@ class Month:
     days: list[Day]
     entries: list[Entry]
     left_off: int
+    # The list of the month that runs begins now.
+    is_current: bool
 
     @property
     def title(self) -> str:
@@ -123,19 +126,25 @@ def month_of(
     for freeze in found:
         for window in windows(schedule_of(freeze), begin, end):
             mark(days, freeze, window)
-            entries.append(Entry(window.starts_at, span(window, year), freeze))
+            entries.append(Entry(window.starts_at, window.ends_at, span(window, year), freeze))
     due = Change.objects.filter(state__in=sorted(NOT_BEGUN), scheduled_at__gte=begin, scheduled_at__lt=end)
     for change in access.visible(due.select_related("service__cluster__account")).order_by("scheduled_at"):
         at = change.scheduled_at or now
         days[at.astimezone(UTC).date()].changes.append(change)
-        entries.append(Entry(at, f"{day(at.astimezone(UTC), year)} {at.astimezone(UTC):%H:%M}", None, change))
-    within = sorted((entry for entry in entries if is_within(entry, year, month)), key=lambda one: one.at)
-    return Month(date(year, month, 1), list(days.values()), within[:MOST_ENTRIES], len(within[MOST_ENTRIES:]))
+        entries.append(
+            Entry(at, at, f"{day(at.astimezone(UTC), year)} {at.astimezone(UTC):%H:%M}", None, change)
+        )
+    is_current = (today.year, today.month) == (year, month)
+    shown = [one for one in entries if is_within(one, year, month) and (one.ends_at > now or not is_current)]
+    shown.sort(key=lambda one: one.at)
+    first, left_off = date(year, month, 1), len(shown[MOST_ENTRIES:])
+    return Month(first, list(days.values()), shown[:MOST_ENTRIES], left_off, is_current)
 
 
 def is_within(entry: Entry, year: int, month: int) -> bool:
-    at = entry.at.astimezone(UTC)
-    return (at.year, at.month) == (year, month)
+    """Whether a line begins in a month, or lasts into it."""
+    first, last = entry.at.astimezone(UTC), entry.ends_at.astimezone(UTC)
+    return (first.year, first.month) <= (year, month) <= (last.year, last.month)
 
 
 def midnight(one: date) -> datetime:

@@ -19,10 +19,10 @@ ONCE, DAILY, WEEKLY, MONTHLY, LAST_DAY, RULE = "once", "daily", "weekly", "month
 REPEATS = {
     ONCE: "Once",
     DAILY: "Every day",
-    WEEKLY: "Every week on the days chosen",
+    WEEKLY: "Every week on days",
     MONTHLY: "Every month on one day",
-    LAST_DAY: "On the last day of every month",
-    RULE: "By a rule of RFC 5545",
+    LAST_DAY: "Last day of every month",
+    RULE: "By an RFC 5545 rule",
 }
 SPAN = re.compile(r"(?:(\d+)\s*d)?\s*(?:(\d+)\s*h)?\s*(?:(\d+)\s*min)?")
 # Fields of the form, by the names that actions give errors to.
@@ -127,13 +127,14 @@ class FreezeForm(PlaceForm):
                 self.add_error(name, sentence)
             if not typed.get(name):
                 return ""
-        return {
+        rules: dict[str, str] = {
             DAILY: "FREQ=DAILY",
             WEEKLY: f"FREQ=WEEKLY;BYDAY={','.join(typed.get('days') or [])}",
             MONTHLY: f"FREQ=MONTHLY;BYMONTHDAY={typed.get('month_day')}",
             LAST_DAY: "FREQ=MONTHLY;BYMONTHDAY=-1",
             RULE: typed.get("rule", "").strip().upper().removeprefix("RRULE:"),
-        }.get(repeat, "")
+        }
+        return rules.get(repeat, "")
 
     @property
     def schedule(self) -> Schedule | None:

@@ -102,7 +102,10 @@ def weekly(days: list[str], interval: str) -> str:
     if days == WEEKDAYS:
         named = "weekday"
     else:
-        named = both([DAYS[code] for code in sorted(days, key=list(DAYS).index)])
+        numbers = sorted(list(DAYS).index(code) for code in days)
+        names = [list(DAYS.values())[number] for number in numbers]
+        in_a_row = len(names) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1))
+        named = f"{names[0]} to {names[-1]}" if in_a_row else both(names)
     return f"every {named}" if interval == "1" else f"every {interval} weeks on {named}"
 
 

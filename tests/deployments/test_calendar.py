@@ -61,6 +61,10 @@ def friday(*parts: int, rule: str = "", hours: float = 8) -> Schedule:
             "every weekday 09:00 to 17:00 Europe/Berlin",
         ),
         (
+            friday(2026, 3, 2, 9, rule="FREQ=WEEKLY;BYDAY=MO,TU,WE,TH"),
+            "every Monday to Thursday 09:00 to 17:00 Europe/Berlin",
+        ),
+        (
             friday(2026, 3, 6, 9, rule="FREQ=WEEKLY;INTERVAL=2;BYDAY=FR"),
             "every 2 weeks on Friday 09:00 to 17:00 Europe/Berlin",
         ),
@@ -129,6 +133,16 @@ def test_month_hatches_what_is_frozen_and_boxes_today(people: dict[str, User]) -
         "Fri 13 Mar 16:00 to Sat 14 Mar 00:00",
         "Mon 30 Mar 00:00 to Wed 1 Apr 12:00",
     ]
+
+
+def test_list_of_this_month_begins_now_and_that_of_another_is_whole(people: dict[str, User]) -> None:
+    freeze(rule="FREQ=DAILY", starts_at=datetime(2026, 1, 1, 22, tzinfo=UTC), duration_minutes=60)
+    this = month_of(access_for(people["carol"]), 2026, 3, NOW)
+    assert this.entries[0].text == "Thu 12 Mar 22:00 to 23:00"
+    assert (len(this.entries), this.left_off) == (15, 5)
+    earlier = month_of(access_for(people["carol"]), 2026, 2, NOW)
+    assert earlier.entries[0].text == "Sun 1 Feb 22:00 to 23:00"
+    assert (len(earlier.entries), earlier.left_off) == (15, 13)
 
 
 def test_month_outlines_windows_and_dots_scheduled_changes(people: dict[str, User]) -> None:
