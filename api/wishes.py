@@ -22,7 +22,9 @@ Spec = dict[str, Any]
 def spec_of(service: Service, wish: Wish) -> Spec:
     """Return the spec that a request asks for; raises `InvalidSpec`."""
     # A deploy seals the values of its `definition` itself, because it alone knows which of them are kept.
-    whole = {key: wish.spec[key] for key in ("definition",) if key in wish.spec and wish.kind == Kind.DEPLOY}
+    whole = {
+        key: wish.spec[key] for key in ("definition",) if key in wish.spec and str(wish.kind) == Kind.DEPLOY
+    }
     spec = {**sealed({key: part for key, part in wish.spec.items() if key not in whole}, "spec"), **whole}
     maker = MAKERS.get(wish.kind)
     return maker(service, wish, spec) if maker else spec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -156,8 +157,8 @@ def hooks(now: datetime) -> int:
         (
             (
                 f"pause:{row.arn}:{pause.hook_id}:{pause.stage}",
-                lambda row=row, pause=pause: hook_words(row, pause, now),
-            )  # type: ignore[misc]
+                partial(hook_words, row, pause, now),
+            )
             for row, pause in paused(moving)
         ),
         now,

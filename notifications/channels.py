@@ -85,7 +85,11 @@ def change_channel(
         channel.sealed_address, channel.shown_address = seal(address), shown_form(channel.type, address)
     if secret:
         channel.sealed_secret = seal(secret)
-    changed = {"was": before, "has_new_address": bool(address), "has_new_secret": bool(secret)}
+    changed: dict[str, Any] = {
+        "was": before,
+        "has_new_address": bool(address),
+        "has_new_secret": bool(secret),
+    }
     with transaction.atomic():
         channel.save(update_fields=["name", "sealed_address", "sealed_secret", "shown_address"])
         note("channel.changed", channel, actor, request, **changed)
