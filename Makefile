@@ -11,7 +11,7 @@ RUN := $(VENV)/bin
 # An installed uv, else one of our own in .tools; the system stays as it is.
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 
-.PHONY: help setup demo up test check lint types unit e2e bench format clean
+.PHONY: help setup demo up test check lint types unit e2e soak bench format clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /\1\t/' | expand -t 10
@@ -53,6 +53,9 @@ unit: $(VENV)/.dev ## Run the tests without browser and PostgreSQL
 
 e2e: setup ## Run the browser tests on the demo stack
 	@$(RUN)/pytest -q -m browser tests/e2e
+
+soak: $(VENV)/.dev ## Look for faults of the change engine with other seeds each round, for SOAK_MINUTES=20
+	@$(RUN)/python -m tests.soak
 
 bench: $(VENV)/.dev ## Measure the console against floors and peers of the same run; prints JSON
 	@$(RUN)/ecsconsole bench

@@ -23,6 +23,11 @@ PATHS = [
 ]
 
 
+def wanted(arguments: list[str]) -> list[str]:
+    """Return what pytest is to run: everything in two processes, or after `--only` what is named."""
+    return arguments[1:] if arguments[:1] == ["--only"] else ["-n", "2", *PATHS, *arguments]
+
+
 def main() -> int:
     """Start the server, run the tests against it, stop it."""
     with tempfile.TemporaryDirectory(prefix="ecsconsole-pg-") as folder:
@@ -30,7 +35,7 @@ def main() -> int:
         try:
             url = server.get_uri()
             environment = {**os.environ, "TEST_DATABASE_URL": url, "DATABASE_POOL": "0"}
-            command = [str(BIN / "pytest"), "-q", "-n", "2", "-m", "not browser", *PATHS, *sys.argv[1:]]
+            command = [str(BIN / "pytest"), "-q", "-m", "not browser", *wanted(sys.argv[1:])]
             return subprocess.run(command, env=environment, check=False).returncode
         finally:
             server.cleanup()

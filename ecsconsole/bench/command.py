@@ -22,6 +22,7 @@ MEASUREMENTS = [
     ("fleet_page", "ecsconsole.bench.pages", "measure_fleet_page"),
     ("fan_out", "ecsconsole.bench.fan_out", "measure_fan_out"),
     ("running_console", "ecsconsole.bench.running", "measure_running_console"),
+    ("deploy", "ecsconsole.bench.deploy", "measure_deploy"),
 ]
 
 

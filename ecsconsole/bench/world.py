@@ -66,6 +66,17 @@ class BenchWorld:
     ) -> None:
         self.stack.stop()
 
+    def shell_of(self, account_id: str, region: str) -> dict[str, str]:
+        """Return the environment of somebody in an account, for another program that talks to the same sandbox."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return kept | {
+            "AWS_ENDPOINT_URL": self.sandbox_url,
+            "AWS_ACCESS_KEY_ID": account_id,
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_DEFAULT_REGION": region,
+            "LC_ALL": "C.UTF-8",
+        }
+
     def control(self, method: str, path: str) -> Any:
         """Ask the sandbox's control endpoint."""
         request = urllib.request.Request(f"{self.sandbox_url}/_sandbox/{path}", method=method)  # noqa: S310 - loopback
