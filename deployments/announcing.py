@@ -129,7 +129,7 @@ def outside(now: datetime) -> int:
     ours = Exists(changes_of_deployment(OuterRef("arn"), OuterRef("service_id")))
     recent = ServiceDeployment.objects.filter(created_at__gt=now - NEWS_FOR, created_at__lte=now - SETTLED)
     rows = with_places(recent.exclude(ours)).order_by("created_at")[:MOST]
-    return tell_new(((f"outside:{row.arn}", lambda row=row: outside_words(row)) for row in rows), now)  # type: ignore[misc]
+    return tell_new(((f"outside:{row.arn}", partial(outside_words, row)) for row in rows), now)
 
 
 def outside_words(row: ServiceDeployment) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def reviews(now: datetime) -> int:
     rows = waiting.select_related("change__service__cluster__account", "person").order_by("review_due_at")[
         :MOST
     ]
-    return tell_new(((f"review:{row.pk}", lambda row=row: review_words(row)) for row in rows), now)  # type: ignore[misc]
+    return tell_new(((f"review:{row.pk}", partial(review_words, row)) for row in rows), now)
 
 
 def review_words(row: Override) -> dict[str, Any]:

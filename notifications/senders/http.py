@@ -29,7 +29,8 @@ TRY_AGAIN = frozenset({408, 425, 429})
 WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((ConnectTimeoutError,), "no answer to the connection."),
     ((NewConnectionError, ConnectionRefusedError), "the connection was refused."),
-    ((ssl.SSLError, SSLError, ssl.CertificateError), "its certificate does not hold for that name."),
+    ((ssl.SSLCertVerificationError,), "its certificate does not hold for that name."),
+    ((ssl.SSLError, SSLError), "it does not speak TLS as it should."),
     ((TimeoutError,), "no answer in time."),
     ((HTTPException, ConnectionError), "the connection broke off."),
 )
