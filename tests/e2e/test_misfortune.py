@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests.e2e.conftest import Demo, start_demo, stop_demo
 
@@ -140,3 +141,85 @@ def test_changes_survive_workers_that_are_killed_and_update_the_service_once(own
         assert query(own_demo, made, number) == [(1,)]
     assert updates(own_demo) - before <= len(services)
     assert own_demo.process.poll() is None, "the demo has replaced its workers and runs on"
+
+
+def broker_of(demo: Demo) -> tuple[int, str]:
+    """Return the process of the demo's own broker, and the address that the worker knows it by."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(demo.process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line for line in listed.stdout.splitlines() if re.search(r"(valkey|redis)-server", line)]
+    assert len(lines) == 1, listed.stdout
+    return int(lines[0].split()[0]), environment_of(worker_of(demo, "ops"))["REDIS_URL"]
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    pairs = Path(f"/proc/{pid}/environ").read_text(encoding="utf-8").split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def wait_for_state(demo: Demo, number: int, *states: str) -> None:
+    deadline = time.monotonic() + 40
+    while query(demo, "SELECT state FROM deployments_change WHERE id = ?", number)[0][0] not in states:
+        assert time.monotonic() < deadline, query(
+            demo, "SELECT state, outcome, progress FROM deployments_change WHERE id = ?", number
+        )
+        time.sleep(0.2)
+
+
+def assert_done_once(demo: Demo, number: int) -> None:
+    """One call, one move per edge, and the truth about the end."""
+    made = "SELECT outcome FROM deployments_attempt WHERE change_id = ? AND action = 'ecs:UpdateService'"
+    assert query(demo, made, number) == [("ok",)]
+    moves = query(demo, "SELECT to_state FROM deployments_transition WHERE change_id = ? ORDER BY id", number)
+    assert moves == [("queued",), ("running",), ("succeeded",)]
+
+
+def test_broker_that_is_emptied_and_stands_still_in_a_rollout_only_delays_it(own_demo: Demo) -> None:
+    wait_for_service(own_demo, "web-frontend")
+    before = updates(own_demo)
+    number = restart(Person(own_demo, "alice"), "web-frontend")
+    wait_for_state(own_demo, number, "running")
+    pid, url = broker_of(own_demo)
+    with closing(redis.Redis.from_url(url)) as broker:
+        broker.flushall()
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(8)
+    os.kill(pid, signal.SIGCONT)
+    with closing(redis.Redis.from_url(url)) as broker:
+        broker.flushall()
+    assert wait_for_end(own_demo, number)[0] == "succeeded"
+    assert_done_once(own_demo, number)
+    assert updates(own_demo) - before == 1
+
+
+def test_worker_that_stands_still_past_its_lease_does_nothing_when_it_goes_on(own_demo: Demo) -> None:
+    wait_for_service(own_demo, "web-frontend")
+    before = updates(own_demo)
+    paused = worker_of(own_demo, "ops")
+    command = Path(f"/proc/{paused}/cmdline").read_text(encoding="utf-8").rstrip("\0").split("\0")
+    command[command.index("-n") + 1] = "second@%h"
+    number = restart(Person(own_demo, "alice"), "web-frontend")
+    wait_for_state(own_demo, number, "running")
+    os.kill(paused, signal.SIGSTOP)
+    second = subprocess.Popen(
+        command, env=environment_of(paused), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+    )
+    try:
+        # The second one has it once the lease of the first has run out, if that held one.
+        assert wait_for_end(own_demo, number)[0] == "succeeded"
+        ended = query(own_demo, "SELECT version, lease_fence FROM deployments_change WHERE id = ?", number)
+        os.kill(paused, signal.SIGCONT)
+        time.sleep(6)
+    finally:
+        os.kill(paused, signal.SIGCONT)
+        second.terminate()
+        second.wait(timeout=20)
+    assert (
+        query(own_demo, "SELECT version, lease_fence FROM deployments_change WHERE id = ?", number) == ended
+    )
+    assert_done_once(own_demo, number)
+    assert updates(own_demo) - before == 1
