@@ -9,10 +9,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
+from hypothesis import HealthCheck, settings
 
 from tests.builders import make_people
 
 pytest_plugins = ["tests.sandbox_fixtures"]
+# How fast a busy machine is says nothing about what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

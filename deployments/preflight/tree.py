@@ -33,7 +33,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
             "only-task",
         ),
         *("scale-to-zero", "definition", "in-flight", "target-succeeded", "target-known", "target-revision"),
-        *("target-active", "same-definition", "unknown-members"),
+        *("target-active", "same-definition", "unknown-members", "last-healthy", "protection", "exit"),
     ),
     "images": ("image-", "architecture-", "scan-", "expiry-", "nothing-to-pin"),
     "roles": ("execution-role", "task-role", "pass-role", "secret-"),

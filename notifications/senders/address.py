@@ -21,6 +21,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 TUNNELS = tuple(
     ipaddress.ip_network(net) for net in ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48")
 )
+# Kept for protocols as a whole; Python before 3.11.10 calls most of it global.
+PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")
 
 
 class AddressRefused(CannotSend):
@@ -66,6 +68,8 @@ def is_public(address: Address) -> bool:
             return is_public(address.ipv4_mapped)
         if any(address in net for net in TUNNELS) or address.is_site_local:
             return False
+    elif address in PROTOCOLS:
+        return False
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_loopback or address.is_link_local
     )
