@@ -262,6 +262,6 @@ def test_a_deploy_without_capacity_waits_and_says_so(dev_rig: Rig, clock: Clock)
     change = dev_rig.pass_time(dev_rig.deploy("v2"), 40, step=10)
     assert change.state == State.RUNNING
     said = change.progress["rollout"]["waiting_for"]
-    assert said["id"] == "placement", said
+    assert said["id"] == "capacity", said
     control(dev_rig.sandbox, "POST", "capacity", {**place, "available": True})
     assert until_settled(dev_rig, change).state == State.SUCCEEDED
