@@ -69,6 +69,9 @@ def request_change(
     require_override(service, access, terms, request)
     plan = make_plan(service, kind, spec, access=access, now=now, terms=terms)
     other = active_change(service) if verb.takes_slot else None
+    if other is not None and (known := change_by_key(actor, terms)):
+        # The same request came twice at once, and its twin was through while this one was planned.
+        return known
     check_slot(other, verb, terms, access, request)
     check_plan(plan, service, plan_id=plan_id, confirm=confirm, reason=reason, ticket=ticket, now=now)
     check_times(terms, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from access.models import ApiToken, RoleBinding
 from access.queries import access_for
 from audit.models import AuditEntry
 from deployments import actions
+from deployments.actions import requesting
 from deployments.errors import (
     AnotherChangeActive,
     ConfirmationMissing,
@@ -219,6 +221,24 @@ def test_same_key_makes_one_change(dev_rig: Rig) -> None:
     assert dev_rig.ask("restart", terms=terms) == first
     with pytest.raises(KeyReused):
         dev_rig.ask("restart", terms=Terms(idempotency_key="build-7", request_sha256="b" * 64))
+    assert Change.objects.count() == 1
+
+
+def test_same_request_whose_twin_was_faster_gets_its_change(
+    dev_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = Terms(idempotency_key="build-7", request_sha256="a" * 64)
+    plan = requesting.make_plan
+    plan_id = dev_rig.plan("restart", {}, terms=terms).id
+    twins: list[Change] = []
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(requesting, "make_plan", plan)
+        twins.append(dev_rig.ask("restart", terms=terms, plan_id=plan_id))
+        return plan(*args, **kwargs)
+
+    monkeypatch.setattr(requesting, "make_plan", slow)
+    assert dev_rig.ask("restart", terms=terms, plan_id=plan_id) == twins[0]
     assert Change.objects.count() == 1
 
 
