@@ -154,7 +154,7 @@ def make_plan(
     from deployments.policies import requirement_at
     from deployments.preflight import common_checks
     from deployments.terms import NOW
-    from deployments.timing import timing_checks
+    from deployments.timing import for_later, timing_checks
     from deployments.verbs import verb_for
 
     terms = terms or NOW
@@ -177,7 +177,7 @@ def make_plan(
         spec=asked,
         calls=outline.calls,
         diff=outline.diff,
-        checks=checks,
+        checks=for_later(checks, service, verb, terms),
         churn=outline.churn,
         requirement=requirement,
         hold=hold,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ from clusters.spans import spell
 from deployments.freezes import Hold, freezes_at, hold_on
 from deployments.overrides import SetAside
 from deployments.plans import OK, REFUSE, WARN, Check
-from deployments.queueing import slot_check
-from deployments.terms import Terms
+from deployments.queueing import active_change, slot_check
+from deployments.terms import IfBusy, Terms
 
 if TYPE_CHECKING:
     from deployments.verbs.base import Verb
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 # A freeze this near is said: what begins now may still be running then.
 NEAR = timedelta(hours=2)
 STEP = timedelta(minutes=15)
+# What stands in the way now and passes by itself.
+PASSING = frozenset({"rollout-in-flight"})
 
 
 def timing_checks(
@@ -40,6 +43,20 @@ def timing_checks(
         text = f"Begins at {terms.scheduled_at:%d %b %H:%M} UTC, after everything here was checked again."
         checks.append(Check("scheduled", "Schedule", OK, text))
     return checks
+
+
+def for_later(checks: list[Check], service: Service, verb: Verb, terms: Terms) -> list[Check]:
+    """Return the checks of a change that does not begin now: what is under way now may have ended by then."""
+    waits = verb.takes_slot and terms.if_busy == IfBusy.QUEUE and active_change(service) is not None
+    if terms.scheduled_at is None and not waits:
+        return checks
+    return [postponed(check) if check.id in PASSING else check for check in checks]
+
+
+def postponed(check: Check) -> Check:
+    if check.level != REFUSE:
+        return check
+    return replace(check, level=WARN, text=f"{check.text} This begins later, and is looked at again then.")
 
 
 def freeze_check(

@@ -20,6 +20,12 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (isOwnIdea && context.sourceEvent?.type !== "load" && holdsSelection(context.target)) event.preventDefault();
 });
 
+/* A plan that took its time was made of what was typed before; what hangs on both is asked for again. */
+document.addEventListener("htmx:after:swap", (event) => {
+  const then = event.detail.ctx?.target?.dataset?.then;
+  if (then) document.getElementById(then)?.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
 function toast(title, detail) {
   const box = document.createElement("div");
   box.className = "toast";

@@ -52,6 +52,19 @@ def test_second_change_waits_its_turn_and_builds_on_what_the_first_left(dev_rig:
     assert AuditEntry.objects.filter(action="change.rebased", target=f"CR-{second.pk}").count() == 1
 
 
+def test_change_may_wait_behind_one_that_rolls_out(dev_rig: Rig) -> None:
+    first = dev_rig.wake(dev_rig.deploy("v2"))
+    dev_rig.world.advance(20)
+    dev_rig.sync()
+    assert first.state == State.RUNNING
+    with pytest.raises(AnotherChangeActive):
+        dev_rig.ask("restart", plan_id="x")
+    second = dev_rig.ask("restart", terms=QUEUE)
+    dev_rig.until(first)
+    dev_rig.sync()
+    assert dev_rig.until(fresh(second)).state == State.SUCCEEDED
+
+
 def test_change_whose_turn_comes_waits_for_the_inventory(dev_rig: Rig) -> None:
     first = dev_rig.deploy("v2")
     dev_rig.push("v3")
@@ -157,6 +170,16 @@ def test_change_begins_at_its_hour(dev_rig: Rig) -> None:
     assert dev_rig.until(other).state == State.SUCCEEDED
     dev_rig.world.advance((at - dev_rig.now).total_seconds() + 1)
     assert dev_rig.wake(change).state == State.RUNNING
+
+
+def test_change_may_be_scheduled_while_another_deployment_rolls_out(dev_rig: Rig) -> None:
+    dev_rig.call("UpdateService", cluster="prod", service="checkout-api", taskDefinition=dev_rig.define("v1"))
+    dev_rig.world.advance(10)
+    dev_rig.sync()
+    plan = dev_rig.plan("restart", {})
+    assert [check.id for check in plan.refusals] == ["rollout-in-flight"]
+    terms = Terms(scheduled_at=dev_rig.now + timedelta(hours=1))
+    assert dev_rig.ask("restart", terms=terms).state == State.QUEUED
 
 
 def test_scheduled_change_is_stale_when_its_base_moved(dev_rig: Rig) -> None:
