@@ -51,6 +51,7 @@ def test_palette_opens_by_slash_and_gives_the_focus_back(sign_in: OpenAs) -> Non
 def test_palette_is_worked_by_arrows_and_enter(sign_in: OpenAs) -> None:
     page = sign_in("alice").page
     page.keyboard.press("/")
+    expect(page.locator("#palette-input")).to_be_focused()
     page.keyboard.type("cart-api")
     options = page.locator("#palette [role=option]")
     expect(options.first).to_contain_text("cart-api")

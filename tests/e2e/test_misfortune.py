@@ -170,6 +170,15 @@ def wait_for_state(demo: Demo, number: int, *states: str) -> None:
         time.sleep(0.2)
 
 
+def wait_for_call(demo: Demo, number: int) -> None:
+    """Wait until the UpdateService of a change was answered: a restart that stands still before that needs a person."""
+    made = "SELECT outcome FROM deployments_attempt WHERE change_id = ? AND action = 'ecs:UpdateService'"
+    deadline = time.monotonic() + 40
+    while query(demo, made, number) != [("ok",)]:
+        assert time.monotonic() < deadline, query(demo, made, number)
+        time.sleep(0.1)
+
+
 def assert_done_once(demo: Demo, number: int) -> None:
     """One call, one move per edge, and the truth about the end."""
     made = "SELECT outcome FROM deployments_attempt WHERE change_id = ? AND action = 'ecs:UpdateService'"
@@ -204,6 +213,7 @@ def test_worker_that_stands_still_past_its_lease_does_nothing_when_it_goes_on(ow
     command[command.index("-n") + 1] = "second@%h"
     number = restart(Person(own_demo, "alice"), "web-frontend")
     wait_for_state(own_demo, number, "running")
+    wait_for_call(own_demo, number)
     os.kill(paused, signal.SIGSTOP)
     second = subprocess.Popen(
         command, env=environment_of(paused), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
