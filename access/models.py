@@ -6,13 +6,12 @@ from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from access.decisions import DIMENSIONS, ROLE_LABELS, Binding
-from access.resources import ENVIRONMENTS, Resource
+from access.places import Placed
 
 
 class ApiToken(models.Model):
@@ -46,7 +45,7 @@ class ApiToken(models.Model):
         return self.revoked_at is None and now < self.expires_at and self.user.is_active
 
 
-class RoleBinding(models.Model):
+class RoleBinding(Placed):
     """One role for one user, group or token at one place, allowed or denied, for ever or until a date.
 
     A token's bindings narrow what it has of its owner; they never add to it.
@@ -74,21 +73,6 @@ class RoleBinding(models.Model):
         ApiToken, null=True, blank=True, on_delete=models.CASCADE, related_name="role_bindings"
     )
     role = models.CharField(max_length=20, choices=list(ROLE_LABELS.items()))
-    # Chosen, not typed: a denial for a misspelt environment would deny nothing.
-    environment = models.CharField(
-        max_length=16, blank=True, choices=[(name, name) for name in ENVIRONMENTS], help_text="empty: any"
-    )
-    account_id = models.CharField(
-        max_length=12,
-        blank=True,
-        validators=[RegexValidator(r"^\d{12}$", "An account id has 12 digits.")],
-        help_text="12 digits; empty: any",
-    )
-    region = models.CharField(max_length=32, blank=True)
-    cluster = models.CharField(
-        max_length=255, blank=True, help_text="Name or glob such as prod-*; empty: any"
-    )
-    service = models.CharField(max_length=255, blank=True, help_text="Name or glob; empty: any")
     effect = models.CharField(max_length=5, choices=Effect.choices, default=Effect.ALLOW)
     not_after = models.DateTimeField(null=True, blank=True)
     source = models.CharField(max_length=5, choices=Source.choices, default=Source.LOCAL, editable=False)
@@ -116,15 +100,7 @@ class RoleBinding(models.Model):
         ]
 
     def __str__(self) -> str:
-        place = "/".join(
-            p for p in (self.environment, self.account_id, self.region, self.cluster, self.service) if p
-        )
-        return f"{self.effect} {self.user or self.group or self.token} {self.get_role_display()} in {place or 'everything'}"
-
-    @property
-    def place(self) -> str:
-        """Return the place in words."""
-        return "/".join(getattr(self, name) for name in DIMENSIONS if getattr(self, name)) or "everything"
+        return f"{self.effect} {self.user or self.group or self.token} {self.get_role_display()} {self.where}"
 
     def as_binding(self) -> Binding:
         """Return the pure value that `decide` works on."""
@@ -141,7 +117,7 @@ class RoleBinding(models.Model):
         )
 
 
-class GroupMapping(models.Model):
+class GroupMapping(Placed):
     """What members of a group at the identity provider get here: one role at one place.
 
     Never edited: to change one, remove it and add another. The bindings that came of it go with it.
@@ -149,20 +125,6 @@ class GroupMapping(models.Model):
 
     idp_group = models.CharField("group at the identity provider", max_length=255)
     role = models.CharField(max_length=20, choices=list(ROLE_LABELS.items()))
-    environment = models.CharField(
-        max_length=16, blank=True, choices=[(name, name) for name in ENVIRONMENTS], help_text="empty: any"
-    )
-    account_id = models.CharField(
-        max_length=12,
-        blank=True,
-        validators=[RegexValidator(r"^\d{12}$", "An account id has 12 digits.")],
-        help_text="12 digits; empty: any",
-    )
-    region = models.CharField(max_length=32, blank=True)
-    cluster = models.CharField(
-        max_length=255, blank=True, help_text="Name or glob such as prod-*; empty: any"
-    )
-    service = models.CharField(max_length=255, blank=True, help_text="Name or glob; empty: any")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -177,17 +139,7 @@ class GroupMapping(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.idp_group}: {self.get_role_display()} in {self.place}"
-
-    @property
-    def place(self) -> str:
-        """Return the place in words."""
-        parts = (self.environment, self.account_id, self.region, self.cluster, self.service)
-        return "/".join(part for part in parts if part) or "everything"
-
-    @property
-    def access_resource(self) -> Resource:
-        return Resource(self.environment, self.account_id, self.region, self.cluster, self.service)
+        return f"{self.idp_group}: {self.get_role_display()} {self.where}"
 
     @property
     def facts(self) -> dict[str, str]:

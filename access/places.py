@@ -1,4 +1,4 @@
-"""A place as columns: where a policy or a freeze holds, in the words of role bindings."""
+"""A place as columns: where a binding, a policy or a freeze holds."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from django.db import models
 from access.decisions import part_matches
 from access.resources import ENVIRONMENTS, Resource
 
+EVERYWHERE = "everywhere"
+
 
 class Placed(models.Model):
     """Something that holds at a place; an empty part means any, `cluster` and `service` may be globs."""
 
+    # Chosen, not typed: a denial or a freeze for a misspelt environment would hold nowhere.
     environment = models.CharField(
         max_length=16, blank=True, choices=[(name, name) for name in ENVIRONMENTS], help_text="empty: any"
     )
@@ -38,7 +41,12 @@ class Placed(models.Model):
     def place(self) -> str:
         """Return the place in words: "production/prod-*", or "everywhere"."""
         parts = (self.environment, self.account_id, self.region, self.cluster, self.service)
-        return "/".join(part for part in parts if part) or "everywhere"
+        return "/".join(part for part in parts if part) or EVERYWHERE
+
+    @property
+    def where(self) -> str:
+        """Return the place as the end of a sentence: "in production/prod-*", or "everywhere"."""
+        return self.place if self.place == EVERYWHERE else f"in {self.place}"
 
     def holds_at(self, resource: Resource) -> bool:
         """Whether a resource lies within the place."""

@@ -436,7 +436,7 @@ def test_shell_grants_without_a_second_person_and_the_ledger_says_shell(
     settings.ACCESS_SECOND_PERSON = True
     out = StringIO()
     call_command("grant", user="mallory", role="admin", days=2, reason="Everybody is ill", stdout=out)
-    assert "mallory is admin in everything" in out.getvalue()
+    assert "mallory is admin everywhere" in out.getvalue()
     entry = AuditEntry.objects.get(action="binding.added")
     assert (entry.actor, entry.actor_id, entry.reason) == ("system: shell", "", "Everybody is ill")
     assert access_for(people["mallory"]).can("access.manage")

@@ -45,4 +45,5 @@ class Command(BaseCommand):
         values["not_after"] = now + timedelta(days=days) if days else None
         add_binding(subject=person, values=values, actor=SYSTEM, reason=options["reason"], now=now)
         place = "/".join(filter(None, (values["environment"], values["cluster"], values["service"])))
-        self.stdout.write(f"{person} is {ROLE_LABELS[values['role']]} in {place or 'everything'}.")
+        where = f"in {place}" if place else "everywhere"
+        self.stdout.write(f"{person} is {ROLE_LABELS[values['role']]} {where}.")
