@@ -62,74 +62,56 @@ class Field:
 
 
 def rollout_fields(configuration: Facts) -> list[Field]:
-    canary, linear = (
-        configuration.get("canaryConfiguration") or {},
-        configuration.get("linearConfiguration") or {},
-    )
-    breaker, alarms = configuration.get("deploymentCircuitBreaker") or {}, configuration.get("alarms") or {}
-    threshold, hook = breaker.get("thresholdConfiguration") or {}, pause_hook(configuration)
-    limit = hook.get("timeoutConfiguration") or {}
+    """Return the fields of the deployment configuration, in the order in which the form shows them."""
+    return [*pace_fields(configuration), *guard_fields(configuration), *pause_fields(configuration)]
+
+
+def pace_fields(configuration: Facts) -> list[Field]:
+    """Return the strategy and what each strategy goes by."""
+    canary = configuration.get("canaryConfiguration") or {}
+    linear = configuration.get("linearConfiguration") or {}
     strategies = tuple((name, f"{name}: {text}") for name, text in STRATEGIES.items())
+    first, after = (
+        canary.get("canaryPercent", CANARY_SHARE),
+        canary.get("canaryBakeTimeInMinutes", CANARY_WAIT),
+    )
+    step, between = linear.get("stepPercent", LINEAR_STEP), linear.get("stepBakeTimeInMinutes", LINEAR_WAIT)
+    bake, hint = configuration.get("bakeTimeInMinutes"), "old tasks stay this long as the way back"
     return [
         plain("strategy", "Strategy", configuration.get("strategy", ROLLING), choices=strategies),
-        plain(
-            "canary_percent",
-            "First share of traffic, %",
-            canary.get("canaryPercent", CANARY_SHARE),
-            only=CANARY,
-        ),
-        plain(
-            "canary_wait",
-            "Wait after it, min",
-            canary.get("canaryBakeTimeInMinutes", CANARY_WAIT),
-            only=CANARY,
-        ),
-        plain("linear_step", "Step of traffic, %", linear.get("stepPercent", LINEAR_STEP), only=LINEAR),
-        plain(
-            "linear_wait",
-            "Wait between steps, min",
-            linear.get("stepBakeTimeInMinutes", LINEAR_WAIT),
-            only=LINEAR,
-        ),
-        plain(
-            "bake",
-            "Bake time, min",
-            configuration.get("bakeTimeInMinutes"),
-            only="shift",
-            hint="old tasks stay this long as the way back",
-        ),
+        plain("canary_percent", "First share of traffic, %", first, only=CANARY),
+        plain("canary_wait", "Wait after it, min", after, only=CANARY),
+        plain("linear_step", "Step of traffic, %", step, only=LINEAR),
+        plain("linear_wait", "Wait between steps, min", between, only=LINEAR),
+        plain("bake", "Bake time, min", bake, only="shift", hint=hint),
         plain("minimum", "Minimum healthy, %", configuration.get("minimumHealthyPercent"), only=ROLLING),
         plain("maximum", "Maximum, %", configuration.get("maximumPercent"), only=ROLLING),
-        plain(
-            "breaker",
-            "Circuit breaker",
-            guard_of(breaker),
-            choices=GUARDS,
-            hint="acts in ROLLING deployments",
-        ),
-        plain(
-            "threshold",
-            "Trips after",
-            threshold.get("type"),
-            choices=THRESHOLDS,
-            hint="ECS's own: half of desired, 3 to 200",
-        ),
+    ]
+
+
+def guard_fields(configuration: Facts) -> list[Field]:
+    """Return what ends a rollout that goes wrong: circuit breaker and alarms."""
+    breaker, alarms = configuration.get("deploymentCircuitBreaker") or {}, configuration.get("alarms") or {}
+    threshold = breaker.get("thresholdConfiguration") or {}
+    own, acts = "ECS's own: half of desired, 3 to 200", "acts in ROLLING deployments"
+    resets = yes(breaker.get("resetOnHealthyTask", True))
+    return [
+        plain("breaker", "Circuit breaker", guard_of(breaker), choices=GUARDS, hint=acts),
+        plain("threshold", "Trips after", threshold.get("type"), choices=THRESHOLDS, hint=own),
         plain("threshold_value", "Threshold, tasks or %", threshold.get("value")),
-        plain(
-            "reset",
-            "A healthy task resets the count",
-            yes(breaker.get("resetOnHealthyTask", True)),
-            choices=SWITCH,
-        ),
+        plain("reset", "A healthy task resets the count", resets, choices=SWITCH),
         plain("alarms", "CloudWatch alarms", guard_of(alarms), choices=GUARDS),
         plain("alarm_names", "Names of alarms, one a line", "\n".join(alarms.get("alarmNames") or [])),
+    ]
+
+
+def pause_fields(configuration: Facts) -> list[Field]:
+    """Return how long a PAUSE hook waits for a person, and what ECS does then."""
+    limit = pause_hook(configuration).get("timeoutConfiguration") or {}
+    answers = (("ROLLBACK", "Roll back"), ("CONTINUE", "Continue"))
+    return [
         plain("pause_minutes", "Waits at most, min", limit.get("timeoutInMinutes", HOOK_WAIT)),
-        plain(
-            "pause_action",
-            "Then",
-            limit.get("action", "ROLLBACK"),
-            choices=(("ROLLBACK", "Roll back"), ("CONTINUE", "Continue")),
-        ),
+        plain("pause_action", "Then", limit.get("action", "ROLLBACK"), choices=answers),
     ]
 
 

@@ -33,6 +33,12 @@ def require(
     raise PermissionMissing(action, place, decision)
 
 
+def require_cancel(change: Change, access: Access, request: HttpRequest | None) -> None:
+    """Raise unless this person may withdraw a change: whoever asked for it may, others need the right."""
+    if change.requester_id != access.user.pk:
+        require(access, "change.cancel", change.access_resource, target=f"CR-{change.pk}", request=request)
+
+
 def note(
     change: Change,
     actor: Any,

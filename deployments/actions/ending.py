@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from access.queries import Access
 from deployments import machine, waking
-from deployments.actions.allowing import require
+from deployments.actions.allowing import require, require_cancel
 from deployments.approvals import void_approvals
 from deployments.errors import WrongState
 from deployments.models import Change
@@ -44,9 +44,7 @@ def cancel_change(
 ) -> None:
     """Withdraw a change that has not begun, or set aside one that needs attention; ECS is not touched."""
     now = now or timezone.now()
-    if actor.pk != change.requester_id:
-        # Whoever asked may always withdraw; withdrawing what others asked is a right of its own.
-        require(access, "change.cancel", change.access_resource, target=f"CR-{change.pk}", request=request)
+    require_cancel(change, access, request)
     state = State(change.state)
     if state not in CANCELS:
         text = f"CR-{change.pk} is {state.label.lower()} and cannot be cancelled."

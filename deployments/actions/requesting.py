@@ -14,7 +14,7 @@ from django.utils import timezone
 from access.queries import Access
 from clusters.models import Service
 from deployments import machine, waking
-from deployments.actions.allowing import note, require
+from deployments.actions.allowing import note, require, require_cancel
 from deployments.approvals import void_approvals
 from deployments.errors import (
     AnotherChangeActive,
@@ -75,27 +75,26 @@ def request_change(
     check_slot(other, verb, terms, access, request)
     check_plan(plan, service, plan_id=plan_id, confirm=confirm, reason=reason, ticket=ticket, now=now)
     check_times(terms, now)
+    act = {"actor": actor, "terms": terms, "now": now, "request": request}
     try:
         with transaction.atomic():
-            clear_the_way(other, verb, terms, actor=actor, now=now, request=request)
-            return write_change(
-                plan,
-                service,
-                actor=actor,
-                reason=reason,
-                ticket=ticket,
-                terms=terms,
-                now=now,
-                request=request,
-            )
-    except (IntegrityError, LostRace):
-        # Two asked at once, or a worker took the other change; the database let one through.
-        if known := change_by_key(actor, terms):
-            return known
-        winner = active_change(service)
-        if winner is None:
-            raise
-        raise AnotherChangeActive(winner) from None
+            clear_the_way(other, verb, **act)
+            return write_change(plan, service, reason=reason, ticket=ticket, **act)
+    except (IntegrityError, LostRace) as lost:
+        return the_winner(service, actor, terms, lost)
+
+
+def the_winner(service: Service, actor: User, terms: Terms, lost: Exception) -> Change:
+    """Return the twin of a request that was faster, or raise `AnotherChangeActive` with the change that was.
+
+    Two asked at once, or a worker took the other change; the database let one through.
+    """
+    if known := change_by_key(actor, terms):
+        return known
+    winner = active_change(service)
+    if winner is None:
+        raise lost
+    raise AnotherChangeActive(winner) from None
 
 
 def change_by_key(actor: User, terms: Terms) -> Change | None:
@@ -124,14 +123,15 @@ def check_slot(
     other: Change | None, verb: Any, terms: Terms, access: Access, request: HttpRequest | None
 ) -> None:
     """Raise unless the service is free, the other change gives way, or the request may wait its turn."""
+    if terms.replaces is not None:
+        require_cancel(terms.replaces, access, request)
     if other is None or gives_way(other, verb) or waits_its_turn(other, verb, terms):
         return
     if terms.replaces is not None and other.pk == terms.replaces.pk and other.state in NOT_BEGUN:
         return
     if terms.if_busy != IfBusy.SUPERSEDE or other.state not in NOT_BEGUN:
         raise AnotherChangeActive(other)
-    if other.requester_id != access.user.pk:
-        require(access, "change.cancel", other.access_resource, target=f"CR-{other.pk}", request=request)
+    require_cancel(other, access, request)
 
 
 def waits_its_turn(other: Change | None, verb: Any, terms: Terms) -> bool:
@@ -146,9 +146,9 @@ def waits_its_turn(other: Change | None, verb: Any, terms: Terms) -> bool:
 def clear_the_way(
     other: Change | None,
     verb: Any,
-    terms: Terms,
     *,
     actor: User,
+    terms: Terms,
     now: datetime,
     request: HttpRequest | None,
 ) -> None:

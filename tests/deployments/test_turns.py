@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from access.decisions import ROLES, PermissionMissing
 from access.models import ApiToken, RoleBinding
 from access.queries import access_for
 from audit.models import AuditEntry
@@ -157,6 +158,18 @@ def test_superseding_what_another_asked_for_needs_the_right(dev_rig: Rig) -> Non
     dev_rig.wake(second)
     with pytest.raises(AnotherChangeActive):
         dev_rig.ask("restart", by="bob", terms=terms)
+
+
+def test_replacing_what_another_asked_for_needs_the_right(
+    dev_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = dev_rig.ask("restart", by="bob")
+    monkeypatch.setitem(ROLES, "operator", ROLES["operator"] - {"change.cancel"})
+    with pytest.raises(PermissionMissing) as caught:
+        dev_rig.ask("restart", by="alice", terms=Terms(replaces=first))
+    assert caught.value.action == "change.cancel"
+    assert fresh(first).state == State.QUEUED
+    assert dev_rig.ask("restart", by="bob", terms=Terms(replaces=first)).replaces == first
 
 
 def test_change_begins_at_its_hour(dev_rig: Rig) -> None:
