@@ -19,6 +19,7 @@ SUBJECTS: dict[str, str] = {**dict(Kind.choices), SCALE_TO_ZERO: "Scale to zero"
 # Unless a policy names them, the ways back are free: they must never wait.
 FREE_UNLESS_NAMED = frozenset({str(Kind.ROLLBACK)})
 ROLE, GROUP = "role:", "group:"
+PLURALS = {"on_call": "people on call"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def describe_who(who: str) -> str:
     """Return "role:release_manager" in words."""
     if who.startswith(ROLE):
         role = who.removeprefix(ROLE)
-        return f"{ROLE_LABELS.get(role, role)}s"
+        return PLURALS.get(role) or f"{ROLE_LABELS.get(role, role)}s"
     return f"the group {who.removeprefix(GROUP)}"
 
 

@@ -139,6 +139,8 @@ DEMO_BLOCK = """
     carol    viewer            looks
     dan      auditor           reads the ledger
     erin     admin             manages accounts and access
+    frank    release manager   the second voice that an override needs
+    gina     on-call           may break the glass; somebody else reviews it
     mallory  no role           sees nothing
     The password of each is: demo
 

@@ -43,7 +43,7 @@ def test_demo_is_ready_when_it_says_so(demo: Demo) -> None:
     assert demo.process.poll() is None
     with urllib.request.urlopen(f"{demo.url}/readyz") as answer:
         assert json.load(answer) == {"status": "ready", "problems": []}
-    for text in ("alice", "bob", "carol", "dan", "erin", "mallory", demo.url, "Ctrl-C"):
+    for text in ("alice", "bob", "carol", "dan", "erin", "frank", "gina", "mallory", demo.url, "Ctrl-C"):
         assert text in demo.output
 
 

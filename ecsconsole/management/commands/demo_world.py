@@ -28,6 +28,9 @@ PEOPLE = {
     "carol": ("Carol Reyes", "viewer"),
     "dan": ("Dan Weber", "auditor"),
     "erin": ("Erin Nair", "admin"),
+    # The second voice that an override needs, and the one who may break the glass.
+    "frank": ("Frank Moreau", "release_manager"),
+    "gina": ("Gina Lund", "on_call"),
     "mallory": ("Mallory Stone", ""),
 }
 
