@@ -75,11 +75,19 @@ def request_change(
     check_slot(other, verb, terms, access, request)
     check_plan(plan, service, plan_id=plan_id, confirm=confirm, reason=reason, ticket=ticket, now=now)
     check_times(terms, now)
-    act = {"actor": actor, "terms": terms, "now": now, "request": request}
     try:
         with transaction.atomic():
-            clear_the_way(other, verb, **act)
-            return write_change(plan, service, reason=reason, ticket=ticket, **act)
+            clear_the_way(other, verb, actor=actor, terms=terms, now=now, request=request)
+            return write_change(
+                plan,
+                service,
+                actor=actor,
+                reason=reason,
+                ticket=ticket,
+                terms=terms,
+                now=now,
+                request=request,
+            )
     except (IntegrityError, LostRace) as lost:
         return the_winner(service, actor, terms, lost)
 

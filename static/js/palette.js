@@ -2,7 +2,19 @@
 const palette = document.getElementById("palette");
 const input = document.getElementById("palette-input");
 const list = document.getElementById("palette-list");
-let opener = null;
+let opener = null; // What to focus when the palette closes: { element, home, href }.
+
+/* A live update may have put another element in the place of what had the focus. */
+function remember(element) {
+  const home = element?.closest("[id]");
+  return { element, home: home?.id, href: element?.getAttribute("href") };
+}
+
+function comeBack({ element, home, href }) {
+  if (element?.isConnected) return element;
+  const place = home && document.getElementById(home);
+  return (href && place?.querySelector(`[href="${CSS.escape(href)}"]`)) || place;
+}
 
 function options() {
   return [...list.querySelectorAll('[role="option"]')];
@@ -25,15 +37,15 @@ function selected() {
 }
 
 palette?.addEventListener("beforetoggle", (event) => {
-  if (event.newState === "open") opener = document.activeElement;
+  if (event.newState === "open") opener = remember(document.activeElement);
 });
 palette?.addEventListener("toggle", (event) => {
   if (event.newState === "open") {
     input.focus();
     input.select();
     input.dispatchEvent(new CustomEvent("palette:open"));
-  } else if (opener?.isConnected) {
-    opener.focus();
+  } else if (opener) {
+    comeBack(opener)?.focus();
   }
 });
 document.addEventListener("htmx:after:swap", (event) => {

@@ -161,7 +161,7 @@ def test_people_of_the_demo_are_told_from_the_first_entry_on(db: None, settings:
     call_command("demo_world")
     assert told() == live_state()
     assert first_reach() is None
-    assert names(timezone.now()) == ["alice", "bob"]
+    assert names(timezone.now()) == ["alice", "bob", "frank", "gina"]
 
 
 def test_snapshot_is_written_once_and_says_what_was_not_told(people: dict[str, User]) -> None:

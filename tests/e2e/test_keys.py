@@ -48,6 +48,19 @@ def test_palette_opens_by_slash_and_gives_the_focus_back(sign_in: OpenAs) -> Non
     expect(opener).to_be_focused()
 
 
+def test_palette_gives_the_focus_to_what_a_live_update_put_in_the_place_of_its_opener(
+    sign_in: OpenAs,
+) -> None:
+    page = sign_in("alice").page
+    opener = page.locator("a.name", has_text="checkout-api").first
+    opener.focus()
+    page.keyboard.press("/")
+    expect(page.locator("#palette-input")).to_be_focused()
+    opener.evaluate("link => link.closest('tr').replaceWith(link.closest('tr').cloneNode(true))")
+    page.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+
+
 def test_palette_is_worked_by_arrows_and_enter(sign_in: OpenAs) -> None:
     page = sign_in("alice").page
     page.keyboard.press("/")
