@@ -21,6 +21,8 @@ os.environ.update(
     AWS_EC2_METADATA_DISABLED="true",
     # Nobody listens there: a test that forgets the sandbox fails at once instead of reaching out.
     AWS_ENDPOINT_URL="http://127.0.0.1:9",
+    # The tests' sandboxes do not throttle; what is tested is not how long a share of AWS's limits takes.
+    AWS_BUDGET_SHARE="1000",
     LOG_LEVEL="WARNING",
     DJANGO_SETTINGS_MODULE="ecsconsole.settings",
     # Playwright's own loop runs in the main thread of the browser tests.

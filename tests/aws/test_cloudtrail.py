@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import aws
-from aws import cloudtrail
+from aws import budget, cloudtrail
+from aws.budget import Budget
 from aws.cloudtrail import event_of
 from aws.errors import AwsAccessDenied, AwsThrottled
 from aws.limits import limit_of
@@ -64,11 +64,11 @@ def test_a_missing_permission_is_named_with_what_to_do(sandbox: SandboxServer, s
     assert "cloudtrail:LookupEvents" in caught.value.hint
 
 
-def test_two_calls_a_second_are_all_that_cloudtrail_grants(sandbox: SandboxServer, scope: Scope) -> None:
+def test_two_calls_a_second_are_all_that_cloudtrail_grants(
+    sandbox: SandboxServer, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert limit_of("cloudtrail:LookupEvents").refill == 2
-    aws.configure(redis_url="", share=0.5)
-    budget = aws.budget.current()
-    budget.longest_wait = 0.2
+    monkeypatch.setattr(budget, "_current", [Budget(share=0.5, longest_wait=0.2)])
     cloudtrail.lookup_events(scope, "UpdateService", AT, AT, pages=1)
     with pytest.raises(AwsThrottled):
         cloudtrail.lookup_events(scope, "UpdateService", AT, AT, pages=1)

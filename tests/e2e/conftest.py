@@ -58,6 +58,7 @@ def clean_environment() -> dict[str, str]:
         "TEST_REDIS",
         "ECSCONSOLE_VAR_DIR",
         "SECRET_KEY",
+        "AWS_BUDGET_SHARE",
         "AWS_ENDPOINT_URL",
         "DATABASE_URL",
         "LOG_LEVEL",
