@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -168,10 +169,14 @@ def has_image(images: Iterable[Mapping[str, Any]], wanted: str) -> bool:
 
 
 def check_cues(checks: Iterable[Mapping[str, Any]]) -> list[Cue]:
-    """Return the warnings that the requester saw, by their titles."""
+    """Return the warnings that the requester saw, by their titles; a freeze by what it does."""
     covered = {"circuit-breaker", "scale-to-zero", "data-age"}
     return [
-        Cue(BAD, str(check["title"]))
+        Cue(BAD, first_clause(check["text"]) if check.get("id") == "freeze" else str(check["title"]))
         for check in checks
         if check.get("level") == WARN and check.get("id") not in covered
     ]
+
+
+def first_clause(text: str) -> str:
+    return re.split(r"[.;](?: |$)", text, maxsplit=1)[0]

@@ -54,8 +54,16 @@ def flushable_ledger() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _fast_passwords(settings: object) -> None:
+def _nothing_slow_for_each_client(settings: object) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
+    # A static file is looked for when it is asked for, instead of all of them whenever a client is made.
+    settings.WHITENOISE_AUTOREFRESH = True  # type: ignore[attr-defined]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_between_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are tried as often as ever; where nobody answers, each test would wait for the same nothing."""
+    monkeypatch.setattr("aws.calls.sleep", lambda seconds: None)
 
 
 @pytest.fixture(autouse=True)

@@ -104,7 +104,7 @@ def mine_of(request: ConsoleRequest) -> QuerySet[Change]:
 
 def chosen(request: ConsoleRequest, show: str) -> QuerySet[Change]:
     """Return the changes of one view; the next to expire first while they wait."""
-    places = changes_with_places().select_related("replaces")
+    places = changes_with_places().select_related("replaces", "override")
     places = places.prefetch_related("approvals__approver", "comments__author")
     if show == WAITING:
         return places.filter(pk__in=waiting_for(request.access)).order_by("deadline_at", "pk")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 
 from access.decisions import PermissionMissing
 from access.queries import access_for
@@ -12,6 +13,7 @@ from audit.models import AuditEntry
 from deployments import actions
 from deployments.errors import ApprovalRefused, ConfirmationMissing, FreezeHolds, WrongState
 from deployments.models import ApprovalPolicy, Change, Freeze, Override
+from deployments.risk import BAD, Cue, cues_of
 from deployments.states import State
 from deployments.terms import OverrideAsked, Terms
 from tests.builders import bind, make_person
@@ -46,6 +48,17 @@ def test_override_goes_past_a_named_freeze_once_a_second_person_agrees(rig: Rig,
     assert override.review_due_at > override.created_at
     entry = AuditEntry.objects.get(action="change.overridden")
     assert (entry.actor, entry.reason) == ("bob", WHY)
+
+
+def test_second_person_reads_in_the_inbox_what_it_goes_past_and_why(
+    rig: Rig, frank: str, client: Client
+) -> None:
+    change = rig.ask("restart", by="bob", terms=Terms(override=past(freeze_now(rig))))
+    assert Cue(BAD, "Goes past Quarter close") in cues_of(change, [])
+    client.force_login(rig.people[frank])
+    page = client.get("/approvals/").content.decode()
+    assert "<dt>Goes past</dt><dd><strong>Quarter close</strong></dd>" in page
+    assert WHY in page
 
 
 def test_freeze_that_was_not_named_still_holds(rig: Rig) -> None:
