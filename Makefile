@@ -52,7 +52,7 @@ unit: $(VENV)/.dev ## Run the tests without browser and PostgreSQL
 	@$(RUN)/pytest -q -m "not browser and not postgres" -n 2
 
 e2e: setup ## Run the browser tests on the demo stack
-	@$(RUN)/pytest -q -m browser tests/e2e
+	@$(RUN)/pytest -q -n 2 --dist loadfile -m browser tests/e2e
 
 soak: $(VENV)/.dev ## Look for faults of the change engine with other seeds each round, for SOAK_MINUTES=20
 	@$(RUN)/python -m tests.soak

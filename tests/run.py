@@ -49,7 +49,8 @@ CHECKS: list[Step] = [
 TESTS: list[Step] = [
     ("tests on SQLite", ["pytest", "-q", "-n", "2", "-m", "not browser and not postgres"], {}),
     ("tests on PostgreSQL", ["python", "-m", "tests.postgres"], {}),
-    ("browser tests", ["pytest", "-q", "-m", "browser", "tests/e2e"], {}),
+    # Each file has a stack to itself, and two of them run at a time.
+    ("browser tests", ["pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "browser", "tests/e2e"], {}),
 ]
 
 
