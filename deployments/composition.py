@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.text import Truncator
 
 from deployments import image_reference
+from deployments.arguments import Arguments, read_arguments
 from deployments.asking import Asking
-from deployments.composer_fields import KEEP, REMOVE, SET, NewRow, Number, Secret, Variable, shown
+from deployments.composer_fields import (
+    KEEP,
+    REMOVE,
+    SET,
+    NewRow,
+    Number,
+    Secret,
+    Variable,
+    read_new,
+    read_number,
+    read_secret,
+    read_variable,
+    sorted_by_name,
+)
 from deployments.definition_text import Edited, read_definition
-from deployments.errors import ChangeRefused
 from deployments.image_reference import NotAReferenceError, Reference
+from deployments.log_fields import Logs, read_logs
 from deployments.sealing import open_sealed, seal
 from deployments.service_form import ServiceForm, read_service
 
@@ -23,8 +39,7 @@ NUMBERS = (
     ("memory", "memory", "Memory limit", "MiB"),
     ("memory_reservation", "memoryReservation", "Memory reservation", "MiB"),
 )
-# ECS refuses a limit below this.
-LEAST_MEMORY = 4
+SHORT_LINE = 90
 
 
 @dataclass(slots=True)
@@ -38,6 +53,8 @@ class Container:
     numbers: list[Number]
     variables: list[Variable]
     secrets: list[Secret]
+    arguments: list[Arguments]
+    logs: Logs
     picked: str = ""
     typed_image: str = ""
     image: str = ""
@@ -51,14 +68,26 @@ class Container:
         """Say what is changed: "image, memory, 1 variable changed"."""
         words = ["image"] if "image" in self.spec else []
         words += [label.lower() for key, _, label, _ in NUMBERS if key in self.spec]
+        words += [item.label.lower() for item in self.arguments if item.key in self.spec]
         words += counted(len(self.spec.get("environment", {})), "variable")
         words += counted(len(self.spec.get("secrets", {})), "secret")
+        words += self.logs.changes
         return f"{', '.join(words)} changed" if words else ""
 
     @property
     def changed_rows(self) -> list[Variable | Secret]:
         rows: list[Variable | Secret] = [*self.variables, *self.secrets]
         return [row for row in rows if row.is_changed or row.error]
+
+    @property
+    def command_line(self) -> str:
+        """Return what is set now in one short line: the entry point, then the command."""
+        words = [word for item in self.arguments for word in item.current]
+        return Truncator(shlex.join(words)).chars(SHORT_LINE)
+
+    @property
+    def is_command_touched(self) -> bool:
+        return any(item.do != KEEP or item.error for item in self.arguments)
 
 
 @dataclass(slots=True)
@@ -126,8 +155,10 @@ def place_error(container: Container, kind: str, name: str, text: str) -> None:
         put([*container.variables, *container.new_variables], "name", name, text)
     elif kind == "secret":
         put([*container.secrets, *container.new_secrets], "name", name, text)
+    elif kind == "log_configuration":
+        container.logs.error = text
     else:
-        put(container.numbers, "key", kind, text)
+        put([*container.numbers, *container.arguments], "key", kind, text)
 
 
 def put(items: Iterable[Any], attribute: str, wanted: str, text: str) -> None:
@@ -172,6 +203,9 @@ def own_errors(composition: Composition) -> list[tuple[str, str]]:
     for container in composition.containers:
         found.append((f"image.{container.name}", container.image_error))
         found += [(f"{item.key}.{container.name}", item.error) for item in container.numbers]
+        found += [(item.field_name, item.error) for item in container.arguments]
+        found.append((f"log-driver.{container.name}", container.logs.error))
+        found += [(f"log.{container.name}.{row.name}", row.error) for row in container.logs.rows]
         found += [(f"env.{container.name}.{item.name}", item.error) for item in container.variables]
         found += [(f"env.{container.name}.{item.name}", item.error) for item in container.new_variables]
         found += [(f"secret.{container.name}.{item.name}", item.error) for item in container.secrets]
@@ -195,18 +229,17 @@ def read_container(current: Mapping[str, Any], data: QueryDict) -> Container:
         ],
         variables=[read_variable(name, item, data) for item in sorted_by_name(current.get("environment"))],
         secrets=[read_secret(name, item, data) for item in sorted_by_name(current.get("secrets"))],
+        arguments=read_arguments(name, current, data),
+        logs=read_logs(name, current, data),
         picked=data.get(f"pick.{name}", "").strip(),
         typed_image=data.get(f"image.{name}", "").strip(),
     )
     read_image(container)
-    container.new_variables = read_new(container, "env", data)
-    container.new_secrets = read_new(container, "secret", data)
+    known = {item.name for item in container.variables} | {item.name for item in container.secrets}
+    container.new_variables = read_new("env", name, known, data)
+    container.new_secrets = read_new("secret", name, known, data)
     container.spec = spec_of(container)
     return container
-
-
-def sorted_by_name(items: Any) -> list[Mapping[str, Any]]:
-    return sorted(items or [], key=lambda item: str(item.get("name", "")))
 
 
 def read_image(container: Container) -> None:
@@ -222,100 +255,6 @@ def read_image(container: Container) -> None:
         container.image_error = str(error)
 
 
-def read_number(
-    field_name: str,
-    key: str,
-    source: str,
-    label: str,
-    unit: str,
-    current: Mapping[str, Any],
-    data: QueryDict,
-) -> Number:
-    """Read a number; an empty field leaves it as it is."""
-    value = current.get(source)
-    number = Number(key, field_name, label, unit, int(value) if value not in (None, "") else None, "")
-    number.typed = data.get(field_name, shown(number.current)).replace(",", "").strip()
-    if number.is_changed and not number.typed.isdecimal():
-        number.error = f"{label} is a whole number of {unit}."
-    elif number.is_changed and key.startswith("memory") and int(number.typed) < LEAST_MEMORY:
-        number.error = f"{label} is at least {LEAST_MEMORY} MiB."
-    return number
-
-
-def read_variable(owner: str, item: Mapping[str, Any], data: QueryDict) -> Variable:
-    """Read what is to become of a variable; a value typed over a kept one means to set it."""
-    name = str(item.get("name", ""))
-    variable = Variable(name, f"{owner}.{name}", item.get("length"))
-    variable.do = data.get(f"env-do.{owner}.{name}", KEEP)
-    typed = data.get(f"env.{owner}.{name}", "")
-    variable.sealed = reseal(typed, data.get(f"env-sealed.{owner}.{name}", ""))
-    if variable.do == KEEP and typed:
-        variable.do = SET
-    if variable.do == SET and not variable.sealed:
-        # Setting a variable to nothing is possible in ECS; it must be meant, so it is said in the plan.
-        variable.sealed = seal("")["sealed"]
-    if variable.do == SET:
-        variable.typed_length = len(open_sealed(variable.sealed))
-    return variable
-
-
-def reseal(typed: str, sealed: str) -> str:
-    """Return the typed value sealed, else the one that came back sealed; a forged one counts as none."""
-    if typed:
-        return str(seal(typed)["sealed"])
-    try:
-        open_sealed(sealed)
-    except ChangeRefused:
-        return ""
-    return sealed
-
-
-def read_secret(owner: str, item: Mapping[str, Any], data: QueryDict) -> Secret:
-    name, current = str(item.get("name", "")), str(item.get("valueFrom", ""))
-    secret = Secret(name, f"{owner}.{name}", current)
-    secret.do = data.get(f"secret-do.{owner}.{name}", KEEP)
-    secret.typed = data.get(f"secret.{owner}.{name}", "").strip()
-    if secret.do == KEEP and secret.typed and secret.typed != current:
-        secret.do = SET
-    if secret.do == SET and not secret.typed:
-        secret.error = "Name the secret or parameter to read it from."
-    return secret
-
-
-def read_new(container: Container, kind: str, data: QueryDict) -> list[NewRow]:
-    """Read the rows of variables or secrets to add; rows without a name and value are left out."""
-    names = data.getlist(f"{kind}-name.{container.name}")
-    values = data.getlist(f"{kind}-value.{container.name}")
-    sealed = data.getlist(f"{kind}-kept.{container.name}")
-    known = {item.name for item in container.variables} | {item.name for item in container.secrets}
-    rows = []
-    for index, name in enumerate(names):
-        typed = values[index] if index < len(values) else ""
-        kept = sealed[index] if index < len(sealed) else ""
-        if name.strip() or typed or kept:
-            rows.append(read_new_row(kind, name.strip(), typed, kept, known))
-            known.add(name.strip())
-    return rows
-
-
-def read_new_row(kind: str, name: str, typed: str, kept: str, known: set[str]) -> NewRow:
-    row = NewRow(name=name)
-    if kind == "env":
-        row.sealed = reseal(typed, kept) or seal("")["sealed"]
-        row.typed_length = len(open_sealed(row.sealed))
-    else:
-        row.typed = typed.strip()
-    if not name:
-        row.error = "A name is missing."
-    elif "=" in name or any(character.isspace() for character in name):
-        row.error = "A name has no spaces and no equals sign."
-    elif name in known:
-        row.error = f"{name} exists already: change it in its row."
-    elif kind == "secret" and not row.typed:
-        row.error = "Name the secret or parameter to read it from."
-    return row
-
-
 def spec_of(container: Container) -> dict[str, Any]:
     """Return the container's part of the spec: only what changes, only what is without error."""
     spec: dict[str, Any] = {}
@@ -324,6 +263,9 @@ def spec_of(container: Container) -> dict[str, Any]:
     spec.update(
         {item.key: int(item.typed) for item in container.numbers if item.is_changed and not item.error}
     )
+    spec.update({item.key: item.asked for item in container.arguments if item.is_changed and not item.error})
+    if container.logs.is_changed:
+        spec["log_configuration"] = container.logs.asked
     environment: dict[str, Any] = {}
     for variable in container.variables:
         if variable.do == REMOVE:

@@ -9,7 +9,7 @@ from typing import Any
 from aws import shapes
 from clusters.diff import OUTPUT_ONLY
 from deployments.errors import ChangeRefused
-from deployments.leaves import keep_words, masked_texts, open_leaves, seal_leaves, show_leaves
+from deployments.leaves import is_leaf, keep_words, masked_texts, open_leaves, seal_leaves, show_leaves
 from deployments.merging import CONTAINERS, by_name, difference, in_order, merge, without_variables
 from deployments.sealing import open_sealed, seal
 from deployments.task_definitions import kept_tags
@@ -100,6 +100,9 @@ def take_fields(asked: Asked, containers: Mapping[str, Any], errors: Errors) -> 
                 asked.containers.setdefault(name, {})[key] = value
             elif key in known and key != "name":
                 container = asked.patch[CONTAINERS].setdefault(name, {})
+                if not isinstance(container, dict):
+                    errors[f"{name}.{key}"] = f"{name} is taken away in the definition."
+                    continue
                 settle(container, known[key], value, f"{name}.{key}", errors)
                 asked.written[name, known[key]] = f"{name}.{key}"
             else:
@@ -133,10 +136,27 @@ def take_own(
 
 
 def settle(known: Document, key: str, value: Any, where: str, errors: Errors) -> None:
-    """Put a value where it is kept, unless another one is asked for at the same time."""
-    if key in known and str(known[key]) != str(value):
+    """Put a value where it is kept, unless another one is asked for at the same time; objects are put together."""
+    if key not in known:
+        known[key] = value
+    elif is_object(known[key]) and is_object(value):
+        known[key] = dict(known[key])
+        for name, item in value.items():
+            settle(known[key], name, item, where, errors)
+    elif not agree(known[key], value):
         errors[where] = "Two different values are asked for: one by its field, one in the definition."
-    known[key] = value
+
+
+def is_object(value: Any) -> bool:
+    return isinstance(value, Mapping) and not is_leaf(value)
+
+
+def agree(one: Any, other: Any) -> bool:
+    """Whether two values are the same; what is sealed is so by what it holds."""
+    try:
+        return str(open_leaves(one)) == str(open_leaves(other))
+    except ChangeRefused:
+        return False
 
 
 def read_environment(

@@ -36,8 +36,8 @@ def pair(plain: Any, masked: Any) -> Any:
         return {key: pair(item, masked[key]) for key, item in plain.items()}
     if isinstance(plain, list):
         return [pair(item, masked[index]) for index, item in enumerate(plain)]
-    if plain in ("", masked):
-        # An empty text is as good as none, and hides nothing.
+    if plain in (None, "", masked):
+        # None takes a member away; an empty text is as good as none, and hides nothing.
         return plain
     return {SEALED: seal(str(plain))[SEALED], SHOWN: masked}
 

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.http import QueryDict
 
 from clusters.models import Service
+from deployments.arguments import LISTS, line_of, token_of
+from deployments.composer_fields import KEEP, REMOVE, SET
 from deployments.definition_text import text_with
-from deployments.leaves import SHOWN
+from deployments.errors import ChangeRefused
+from deployments.leaves import SEALED, SHOWN, is_leaf, open_leaves, show_leaves
+from deployments.log_fields import MEMBER
+from deployments.merging import CONTAINERS
 from deployments.models import Change, Kind
 from deployments.service_form import as_fields
 from deployments.states import NOT_BEGUN
@@ -59,8 +64,9 @@ def take_change(
         take_secrets(data, container, asked.get("secrets") or {}, names_in(here.get("secrets")))
     for key, value in (change.spec.get("task") or {}).items():
         data[f"task.{key}"] = str(value)
-    if change.spec.get("definition"):
-        take_definition(data, definition, change.spec)
+    rest = take_members(data, change.spec.get("definition") or {}, current)
+    if rest:
+        take_definition(data, definition, {**change.spec, "definition": rest})
     if change.spec.get("service"):
         for name, value in as_fields(change.spec["service"], service.facts).items():
             data.setlist(name, value if isinstance(value, list) else [value])
@@ -68,6 +74,87 @@ def take_change(
     if request.GET.get("from") or request.GET.get("replaces"):
         data["reason"] = change.reason
         data["replaces"] = str(change.pk) if change.state in NOT_BEGUN else ""
+
+
+def take_members(
+    data: QueryDict, asked: Mapping[str, Any], current: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Fill in what has fields of its own in the containers of now; return the rest of the merge document."""
+    containers = dict(asked.get(CONTAINERS) or {})
+    for name, patch in asked.get(CONTAINERS, {}).items():
+        if name not in current or patch is None:
+            continue
+        rest = dict(patch)
+        for key, member, _ in LISTS:
+            if member in rest:
+                take_arguments(data, name, key, rest.pop(member))
+        if MEMBER in rest:
+            take_logs(data, name, rest.pop(MEMBER), current[name].get(MEMBER) or {})
+        containers[name] = rest
+    kept = {name: patch for name, patch in containers.items() if patch != {}}
+    rest = {key: value for key, value in asked.items() if key != CONTAINERS}
+    return {**rest, CONTAINERS: kept} if kept else rest
+
+
+def take_arguments(data: QueryDict, container: str, key: str, asked: list[Any] | None) -> None:
+    """Fill in a command or an entry point, unless what was sealed in it cannot be had any more."""
+    data[f"{key}-do.{container}"] = REMOVE if asked is None else SET
+    if asked is None:
+        return
+    try:
+        lines = [] if has_lost_values(asked) else [as_lines(word) for word in asked]
+    except ChangeRefused:
+        # Sealed with a key that the console no longer has.
+        lines = []
+    if not lines:
+        data.appendlist(DROPPED, f"{key.replace('_', ' ')} of {container}")
+        data[f"{key}-do.{container}"] = KEEP
+        return
+    data[f"{key}.{container}"] = "\n".join(shown for shown, _ in lines)
+    data.setlist(
+        f"{key}-sealed.{container}", [token_of(shown, line) for shown, line in lines if shown != line]
+    )
+
+
+def as_lines(word: Any) -> tuple[str, str]:
+    """Return the line that shows an argument of a spec, and the line that it stands for."""
+    return line_of(show_leaves(word)), line_of(open_leaves(word))
+
+
+def take_logs(
+    data: QueryDict, container: str, asked: Mapping[str, Any] | None, present: Mapping[str, Any]
+) -> None:
+    """Fill in driver, options and those read from secrets; what was left as it was stays so."""
+    if asked is None:
+        data[f"log-driver.{container}"] = ""
+        return
+    if "logDriver" in asked:
+        data[f"log-driver.{container}"] = asked["logDriver"]
+    here = present.get("options") or {}
+    options = asked.get("options", {})
+    for name, value in (dict.fromkeys(here) if options is None else options).items():
+        if has_lost_values(value):
+            data.appendlist(DROPPED, name)
+        else:
+            take_option(data, container, name, value, is_known=name in here)
+    if "secretOptions" in asked:
+        wanted = {item["name"]: item["valueFrom"] for item in asked["secretOptions"] or []}
+        before = {item["name"]: item["valueFrom"] for item in present.get("secretOptions") or []}
+        changed = {
+            name: wanted.get(name) for name in {**before, **wanted} if before.get(name) != wanted.get(name)
+        }
+        take_secrets(data, container, changed, set(before), "logsecret")
+
+
+def take_option(data: QueryDict, container: str, name: str, value: Any, *, is_known: bool) -> None:
+    shown, sealed = ("", value[SEALED]) if is_leaf(value) else (value or "", "")
+    if is_known:
+        data[f"log-do.{container}.{name}"] = REMOVE if value is None else SET
+        data[f"log.{container}.{name}"] = shown
+        data[f"log-sealed.{container}.{name}"] = sealed
+    elif value is not None:
+        for key, text in (("name", name), ("value", shown), ("kept", sealed)):
+            data.appendlist(f"log-{key}.{container}", text)
 
 
 def take_definition(data: QueryDict, definition: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
@@ -108,11 +195,13 @@ def take_variables(data: QueryDict, container: str, asked: Mapping[str, Any], kn
             data.appendlist(f"env-kept.{container}", value["sealed"])
 
 
-def take_secrets(data: QueryDict, container: str, asked: Mapping[str, Any], known: set[str]) -> None:
+def take_secrets(
+    data: QueryDict, container: str, asked: Mapping[str, Any], known: set[str], kind: str = "secret"
+) -> None:
     for name, reference in asked.items():
         if name in known:
-            data[f"secret-do.{container}.{name}"] = "remove" if reference is None else "set"
-            data[f"secret.{container}.{name}"] = reference or ""
+            data[f"{kind}-do.{container}.{name}"] = REMOVE if reference is None else SET
+            data[f"{kind}.{container}.{name}"] = reference or ""
         elif reference is not None:
-            data.appendlist(f"secret-name.{container}", name)
-            data.appendlist(f"secret-value.{container}", reference)
+            data.appendlist(f"{kind}-name.{container}", name)
+            data.appendlist(f"{kind}-value.{container}", reference)

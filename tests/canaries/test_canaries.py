@@ -48,6 +48,10 @@ SECRET = {
     "value typed in the composer": "qcanary-typed-env-60c7a",
     "value typed and refused": "qcanary-refused-env-48b5d",
     "value of an added variable": "qcanary-added-env-29f8c",
+    "command typed in the composer": "qcanary-typed-command-58d2e",
+    "command typed and refused": "qcanary-refused-command-14c9a",
+    "log option typed in the composer": "qcanary-typed-option-67e3b",
+    "log option added in the composer": "qcanary-added-option-90a4d",
     "text of a definition": "qcanary-text-option-76e4b",
     "value of a pipeline": "qcanary-pipeline-env-05d3f",
     "command of a pipeline": "qcanary-pipeline-command-81a9e",
@@ -165,11 +169,17 @@ def compose(rig: Rig, alice: Client, leaks: Leaks) -> Change:
         "env.app.GREETING": SECRET["value typed and refused"],
         "env-name.app": "ADDED",
         "env-value.app": SECRET["value of an added variable"],
+        "command-do.app": "set",
+        "command.app": f'serve\n--password\n{SECRET["command typed and refused"]}\n"no text',
+        "log.app.splunk-token": SECRET["log option typed in the composer"],
+        "log-name.app": "splunk-api-key",
+        "log-value.app": SECRET["log option added in the composer"],
     }
     refused = alice.post(page, {**typed, "memory.app": "lots", "do": "request"})
     assert refused.status_code == 422
     leaks.search("the composer's form that came back", refused.content)
     typed["env.app.GREETING"] = SECRET["value typed in the composer"]
+    typed["command.app"] = f"serve\n--password\n{SECRET['command typed in the composer']}"
     answer = alice.post(page, typed, headers=FRAGMENT)
     leaks.search("the composer's plan", answer.content)
     plan_id = answer.content.decode().split('name="plan_id" value="', 1)[1].split('"', 1)[0]
@@ -351,7 +361,7 @@ def planted(rig: Rig) -> bool:
         ],
         default=str,
     )
-    never = {"value typed and refused"}
+    never = {"value typed and refused", "command typed and refused"}
     missing = [name for name, canary in SECRET.items() if name not in never and canary not in known + tasks]
     assert not missing, missing
     return all(canary in known for canary in INSIDE.values())

@@ -6,12 +6,17 @@ import json
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 
+from deployments.arguments import lines_of
+from deployments.composition import compose
+from deployments.definitions import masked_definition
 from deployments.errors import ChangeRefused, InvalidSpec
 from deployments.models import Attempt, Change
 from deployments.sealing import seal
 from deployments.states import State
-from tests.deployments.rig import REPOSITORY, Killed, Rig, dies_after, image_spec, loses_answer
+from sandbox.scenarios.empty import ACCOUNT_ID
+from tests.deployments.rig import REGION, REPOSITORY, Killed, Rig, dies_after, image_spec, loses_answer
 
 TARGET_GROUPS = "arn:aws:elasticloadbalancing:us-east-1:111122223333:targetgroup"
 BALANCED = [
@@ -83,6 +88,92 @@ def test_each_field_of_a_container_is_registered(
     assert container[member] == value
     assert container["image"] == f"{REPOSITORY}:v1"
     assert {"key": "team", "value": "shop"} in registered(dev_rig)["tags"]
+
+
+def composed(rig: Rig, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the spec that the composer makes of its fields."""
+    data = QueryDict(mutable=True)
+    for name, value in fields.items():
+        data.setlist(name, value if isinstance(value, list) else [value])
+    definition = masked_definition(rig.service, rig.service.task_definition_arn)
+    composition = compose(definition, data, rig.service.facts)
+    assert not composition.errors, composition.errors
+    return composition.spec
+
+
+def test_what_is_typed_in_the_composer_is_what_ecs_holds_and_the_rest_stays(dev_rig: Rig) -> None:
+    secret = dev_rig.sandbox.surroundings.create_secret(ACCOUNT_ID, REGION, "ca", "made up")
+    first = {
+        "entry_point-do.app": "set",
+        "entry_point.app": "sh\r\n-c",
+        "command-do.app": "set",
+        "command.app": '"set -e\\nexec serve"\r\n--token\r\nhunter2\r\n""',
+        "log-driver.app": "splunk",
+        "log-name.app": ["splunk-token", "tag"],
+        "log-value.app": ["t0ken", "first"],
+        "logsecret-name.app": ["splunk-ca"],
+        "logsecret-value.app": [secret],
+    }
+    change = run(dev_rig, composed(dev_rig, first))
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert dev_rig.calls == [REGISTER, UPDATE]
+    container = registered(dev_rig)["containerDefinitions"][0]
+    assert (container["entryPoint"], container["command"]) == (
+        ["sh", "-c"],
+        ["set -e\nexec serve", "--token", "hunter2", ""],
+    )
+    assert container["logConfiguration"] == {
+        "logDriver": "splunk",
+        "options": {"splunk-token": "t0ken", "tag": "first"},
+        "secretOptions": [{"name": "splunk-ca", "valueFrom": secret}],
+    }
+    dev_rig.sync()
+    shown = masked_definition(dev_rig.service, dev_rig.service.task_definition_arn)["containerDefinitions"][0]
+    lines = lines_of([*shown["command"][:3], "--fast"])
+    assert "hunter2" not in lines
+    second = {"command-do.app": "set", "command.app": lines, "log-do.app.tag": "remove"}
+    change = run(dev_rig, composed(dev_rig, second))
+    assert change.state == State.SUCCEEDED, change.outcome
+    again = registered(dev_rig)["containerDefinitions"][0]
+    assert again == {
+        **container,
+        "command": ["set -e\nexec serve", "--token", "hunter2", "--fast"],
+        "logConfiguration": {**container["logConfiguration"], "options": {"splunk-token": "t0ken"}},
+    }
+    assert "hunter2" not in json.dumps([change.spec, change.plan])
+
+
+def test_a_command_left_as_it_is_registers_nothing_and_another_one_a_revision(dev_rig: Rig) -> None:
+    run(dev_rig, {"containers": {"app": {"command": ["serve", "--password", "hunter2"]}}})
+    dev_rig.sync()
+    before = registered(dev_rig)
+    assert composed(dev_rig, {"command-do.app": "set", "command.app": lines_of(shown_command(dev_rig))}) == {}
+    with pytest.raises(ChangeRefused):
+        dev_rig.ask(
+            "deploy", {"containers": {"app": {"command": before["containerDefinitions"][0]["command"]}}}
+        )
+    change = run(dev_rig, composed(dev_rig, {"command-do.app": "remove"}))
+    assert change.state == State.SUCCEEDED, change.outcome
+    after = registered(dev_rig)
+    assert after["revision"] == before["revision"] + 1
+    assert not after["containerDefinitions"][0].get("command")
+
+
+def shown_command(rig: Rig) -> list[str]:
+    shown = masked_definition(rig.service, rig.service.task_definition_arn)["containerDefinitions"][0]
+    words: list[str] = shown["command"]
+    return words
+
+
+def test_a_log_option_is_taken_away_over_the_api(dev_rig: Rig) -> None:
+    options = {"splunk-url": "https://x", "splunk-token": "t0ken", "tag": "x"}
+    run(dev_rig, {"containers": {"app": {"log_configuration": {"logDriver": "splunk", "options": options}}}})
+    dev_rig.sync()
+    gone = {"options": {"splunk-token": None, "tag": None}}
+    change = run(dev_rig, {"containers": {"app": {"log_configuration": gone}}})
+    assert change.state == State.SUCCEEDED, change.outcome
+    container = registered(dev_rig)["containerDefinitions"][0]
+    assert container["logConfiguration"]["options"] == {"splunk-url": "https://x"}
 
 
 def test_any_member_is_merged_into_the_definition(dev_rig: Rig) -> None:

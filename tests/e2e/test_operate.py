@@ -39,6 +39,24 @@ def pick_image(page: Page, pattern: str) -> str:
     raise AssertionError(f"no image matches {pattern}")
 
 
+def change_command(page: Page, container: str) -> None:
+    """Set a command of three lines and add a log option, and see both in the plan of that container."""
+    page.locator(f"#command-{container} > summary").click()
+    lines = page.get_by_label(f"Command of {container}, one argument a line")
+    expect(lines).to_be_hidden()
+    page.get_by_label("Command", exact=True).first.select_option("set")
+    lines.fill("serve\n--password\nhunter2\n--banner=two words")
+    page.locator(f"#logs-{container} > summary").click()
+    page.locator(f"#logs-{container} .envs-add > summary").click()
+    page.get_by_label(f"Name of a new log option of {container}").first.fill("mode")
+    page.get_by_label("Value of the new log option").first.fill("non-blocking")
+    diff = page.get_by_role("region", name=f"Changes of {container}, side by side")
+    for said in ("--banner=two words", "logConfiguration.options.mode", "non-blocking"):
+        expect(diff).to_contain_text(said, timeout=20_000)
+    expect(page.locator(f"#changes-{container}")).to_have_text("image, command, 1 log option changed")
+    assert "hunter2" not in page.locator("#deploy-diff").inner_text()
+
+
 def submit(page: Page) -> None:
     """Press the final button once it says that it can work, and arrive at the change."""
     button = page.locator("button[value=request]")
@@ -76,8 +94,12 @@ def test_good_deploy_succeeds_before_the_eyes_of_who_asked(sign_in: OpenAs) -> N
     page.goto(f"{DEV}/catalog-api/deploy/")
     tag = pick_image(page, r"^[\d.]+-\d+$")
     expect(page.locator("#deploy-plan")).to_contain_text("ecs:UpdateService", timeout=20_000)
+    change_command(page, "catalog-api")
+    found.check_accessibility()
     submit(page)
     expect(page.locator("main")).to_contain_text(tag)
+    expect(page.locator("main")).to_contain_text("--banner=two words")
+    assert "hunter2" not in page.content()
     page.evaluate("window.__same = true")
     expect(page.locator(".page-head")).to_contain_text("Succeeded", timeout=ROLLOUT)
     assert page.evaluate("window.__same"), "the page was loaded anew"
