@@ -17,6 +17,7 @@ from clusters.models import ServiceDeployment
 from deployments.filters import changes_of_deployment
 from deployments.models import Override, Transition
 from deployments.pauses import paused
+from deployments.review import unreviewed
 from deployments.states import State
 from deployments.trail_matching import short_principal
 from notifications.actions import notify
@@ -180,7 +181,7 @@ def hook_words(row: ServiceDeployment, pause: Any, now: datetime) -> dict[str, A
 
 def reviews(now: datetime) -> int:
     """Tell of overrides whose review is nearly due."""
-    waiting = Override.objects.filter(reviewed_at=None, review_due_at__lte=now + REVIEW_LEFT)
+    waiting = unreviewed().filter(review_due_at__lte=now + REVIEW_LEFT)
     rows = waiting.select_related("change__service__cluster__account", "person").order_by("review_due_at")[
         :MOST
     ]

@@ -69,9 +69,14 @@ def sent_back(change: Change) -> ReviewComment | None:
     return last
 
 
+def unreviewed() -> QuerySet[Override]:
+    """Return the overrides that wait for a review: a change that has not begun went past nothing."""
+    return Override.objects.filter(reviewed_at=None, change__dispatched_at__isnull=False)
+
+
 def open_reviews(access: Access) -> QuerySet[Override]:
     """Return the overrides that this person could review, the first to be due first."""
-    waiting = Override.objects.filter(reviewed_at=None).exclude(person_id=access.user.pk)
+    waiting = unreviewed().exclude(person_id=access.user.pk)
     places = "change__service__cluster__account", "change__requester", "person"
     return access.visible(waiting.select_related(*places), action="freeze.override").order_by("review_due_at")
 

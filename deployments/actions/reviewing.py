@@ -35,6 +35,10 @@ def close_review(
         text = "You went past the rules yourself; somebody else has to review it."
         note(change, reviewer, "override.reviewed", text, request, outcome="refused")
         raise ApprovalRefused(text)
+    if change.dispatched_at is None:
+        raise WrongState(
+            f"CR-{change.pk} has not begun, so it went past no rule and there is nothing to review."
+        )
     if not review.strip():
         raise ConfirmationMissing({"review": "Write what you found; it goes into the ledger."})
     with transaction.atomic():

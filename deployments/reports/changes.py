@@ -67,10 +67,12 @@ class Overriding:
     title: str = ""
     review: Review | None = None
 
-    def standing(self, moment: datetime) -> str:
-        """Return how its review stands: done, late, open or overdue."""
+    def standing(self, moment: datetime, *, has_begun: bool) -> str:
+        """Return how its review stands: done, late, unused, open or overdue."""
         if self.review is not None:
             return "late" if self.review.at > self.review_due_at else "done"
+        if not has_begun:
+            return "unused"
         return "overdue" if moment >= self.review_due_at else "open"
 
 
@@ -146,6 +148,11 @@ class Changes:
         """Return the change that began a service deployment."""
         number, _ = self.began.get(arn, ("", None))
         return self.by_number.get(number)
+
+    def has_begun(self, number: str) -> bool:
+        """Whether a change was begun; one of which too little was read is taken for one that was."""
+        change = self.by_number.get(number)
+        return change is None or change.began_at is not None
 
     def authors_of(self, change: ChangeSeen) -> set[str]:
         """Return the ids of everybody who had a hand in a request: its requester, and those of what it replaces."""

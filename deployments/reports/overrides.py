@@ -17,6 +17,7 @@ STANDINGS: dict[str, str] = {
     "open": "Open",
     "late": "Reviewed late",
     "done": "Reviewed",
+    "unused": "Nothing to review: the change did not begin",
 }
 
 
@@ -61,6 +62,9 @@ def overrides(ledger: Ledger, scope: Scope) -> Overrides:
     """Return the overrides of a scope; reviews count up to the ledger's head."""
     changes = Changes(ledger.read(told.ACTIONS, scope.since - ASKED_BEFORE))
     found = [one for one in changes.overrides if scope.is_in(one.at) and scope.has(one.place)]
-    rows = [Overridden(one, one.standing(ledger.head.at)) for one in found]
+    rows = [
+        Overridden(one, one.standing(ledger.head.at, has_begun=changes.has_begun(one.change)))
+        for one in found
+    ]
     order = list(STANDINGS)
     return Overrides(sorted(rows, key=lambda row: (order.index(row.standing), -row.found.seq)))

@@ -112,9 +112,13 @@ def may_comment(access: Access, change: Change) -> bool:
 
 
 def may_review(access: Access, change: Change) -> bool:
-    """Whether this person may close the review of a change's override: they have the right and did not take part."""
+    """Whether this person may close the review of a change that began: they have the right and did not take part."""
     is_part = access.user.pk in authors_of(change)
-    return not is_part and bool(access.can("freeze.override", change.access_resource))
+    return (
+        change.dispatched_at is not None
+        and not is_part
+        and bool(access.can("freeze.override", change.access_resource))
+    )
 
 
 def own_deployment(change: Change) -> Mapping[str, Any]:

@@ -163,6 +163,8 @@ def test_review_is_told_a_day_before_it_is_overdue(change: Change, people: dict[
         expires_at=now,
         review_due_at=now + timedelta(hours=48),
     )
+    assert announcing.announce_due(now=now + timedelta(hours=24)) == 0
+    Change.objects.filter(pk=change.pk).update(dispatched_at=now)
     assert announcing.announce_due(now=now) == 0
     assert announcing.announce_due(now=now + timedelta(hours=24)) == 1
     assert Message.objects.get().kind == "review.due"

@@ -13,6 +13,7 @@ from audit.models import AuditEntry
 from deployments import actions
 from deployments.errors import ApprovalRefused, ConfirmationMissing, FreezeHolds, WrongState
 from deployments.models import ApprovalPolicy, Change, Freeze, Override
+from deployments.review import open_reviews
 from deployments.risk import BAD, Cue, cues_of
 from deployments.states import State
 from deployments.terms import OverrideAsked, Terms
@@ -143,8 +144,13 @@ def test_right_to_override_is_asked_for_again_at_the_start(rig: Rig, gina: str) 
 
 def test_review_is_closed_by_somebody_else_once(rig: Rig, gina: str, frank: str) -> None:
     freeze = freeze_now(rig)
-    rig.ask("restart", by=gina, terms=Terms(override=past(freeze, kind="break_glass")))
+    change = rig.ask("restart", by=gina, terms=Terms(override=past(freeze, kind="break_glass")))
+    with pytest.raises(WrongState, match="has not begun"):
+        review(rig, Override.objects.get(), "bob")
+    assert not open_reviews(access_for(rig.people["bob"]))
+    rig.until(change)
     override = Override.objects.get()
+    assert list(open_reviews(access_for(rig.people["bob"]))) == [override]
     bind(rig.people[gina], "release_manager")
     with pytest.raises(ApprovalRefused):
         review(rig, override, gina)

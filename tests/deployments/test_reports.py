@@ -198,11 +198,13 @@ def test_reviews_that_nobody_gave_in_time_come_first(told: Told) -> None:
     second = told.change(override="change.overridden")
     told.wait(days=3)
     third = told.change(override="change.glass_broken")
+    never = told.change(override="change.overridden", is_rejected=True)
     found = overrides(DatabaseLedger(), JULY)
     assert [(row.found.change, row.standing) for row in found.rows] == [
         (second, "overdue"),
         (third, "open"),
         (first, "done"),
+        (never, "unused"),
     ]
     told.review(second)
     assert overrides(DatabaseLedger(), JULY).counts["late"] == 1

@@ -99,9 +99,10 @@ class Told:
         rule: Mapping[str, Any] = RULE,
         ticket: str = "",
         override: str = "",
+        is_rejected: bool = False,
         **seen: Any,
     ) -> str:
-        """Ask for a change, have it approved, and let it begin a deployment; return its number."""
+        """Ask for a change, have it approved or rejected, and let it begin a deployment; return its number."""
         number = next(self.numbers)
         target, about = f"CR-{number}", {"place": place, "target": f"CR-{number}"}
         requirement = {"rules": [dict(rule)], "overridden": []}
@@ -114,6 +115,9 @@ class Told:
         self.write("change.requested", self.people[by], reason="Release 7", data=data, **about)
         if override:
             self.write(override, self.people[by], reason="Checkout is down.", data=self.override(), **about)
+        if is_rejected:
+            self.write("change.state", data={"from": "awaiting_approval", "to": "rejected"}, **about)
+            return target
         for name in approvers:
             self.write("change.approved", self.people[name], reason="fine", **about)
         used = [{"by": name, "by_id": f"u-{self.people[name].pk}"} for name in approvers]
