@@ -17,6 +17,9 @@ CONTINUE, ROLLBACK = "CONTINUE", "ROLLBACK"
 ACTIONS = (CONTINUE, ROLLBACK)
 # ECS's own, where a hook names no time.
 DEFAULT_TIMEOUT = timedelta(minutes=1440)
+# A stage that only hooks know is shown as the one before it; what every deployment passes before that.
+HIDDEN = {"POST_TEST_TRAFFIC_SHIFT": "PRE_PRODUCTION_TRAFFIC_SHIFT"}
+BEFORE = ("PRE_SCALE_UP", "POST_SCALE_UP")
 STAGED = ("BLUE_GREEN", "LINEAR", "CANARY")
 
 
@@ -111,12 +114,23 @@ def timeout_of(entry: Facts, stage: str) -> timedelta:
     """Return how long the hook of a stage waits, by the deployment's own configuration."""
     hooks = (entry.get("deploymentConfiguration") or {}).get("lifecycleHooks") or []
     pausing = [hook for hook in hooks if hook.get("targetType") == "PAUSE"]
-    here = [hook for hook in pausing if stage in (hook.get("lifecycleStages") or [])]
-    # A stage that only hooks know is shown as the one before it.
-    for hook in here or (pausing if len(pausing) == 1 else []):
+    here, behind = hooks_at(pausing, stage), hooks_at(pausing, HIDDEN.get(stage, ""))
+    if here and behind and answered(entry) > sum(len(hooks_at(pausing, one)) for one in BEFORE):
+        here = behind
+    for hook in here or behind:
         minutes = (hook.get("timeoutConfiguration") or {}).get("timeoutInMinutes")
         return timedelta(minutes=int(minutes)) if minutes is not None else DEFAULT_TIMEOUT
     return DEFAULT_TIMEOUT
+
+
+def hooks_at(hooks: Iterable[Facts], stage: str) -> list[Facts]:
+    return [hook for hook in hooks if stage in (hook.get("lifecycleStages") or [])]
+
+
+def answered(entry: Facts) -> int:
+    """Return how many pauses of a deployment are over."""
+    hooks = entry.get("lifecycleHookDetails") or []
+    return sum(hook.get("targetType") == "PAUSE" and hook.get("status") != AWAITING for hook in hooks)
 
 
 def side_of(revision: Facts) -> Side:

@@ -73,11 +73,15 @@ def pauses(configuration: Facts) -> str:
     hooks = [item for item in configuration.get("lifecycleHooks") or [] if item.get("targetType") == "PAUSE"]
     if not hooks:
         return ""
-    stages = [stage for hook in hooks for stage in hook.get("lifecycleStages") or []]
+    return f"It stays paused for you {'; '.join(map(pause, hooks))}."
+
+
+def pause(hook: Facts) -> str:
+    stages = hook.get("lifecycleStages") or []
     where = " and ".join(f"{STAGES.get(stage, 'at a stage')} ({stage})" for stage in stages)
-    limit = hooks[0].get("timeoutConfiguration") or {}
+    limit = hook.get("timeoutConfiguration") or {}
     word = "goes on" if limit.get("action") == "CONTINUE" else "rolls back"
-    return f"It stays paused for you {where}, and {word} after {minutes(limit.get('timeoutInMinutes', HOOK_WAIT))}."
+    return f"{where}, and {word} after {minutes(limit.get('timeoutInMinutes', HOOK_WAIT))}"
 
 
 def guards(configuration: Facts, strategy: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.rollout_story import CANARY_SHARE, CANARY_WAIT, HOOK_WAIT, LINEAR_STEP, LINEAR_WAIT, STAGES
+from deployments.rollout_story import CANARY_SHARE, CANARY_WAIT, LINEAR_STEP, LINEAR_WAIT
 from deployments.settings_rules import CANARY, LINEAR, ROLLING, STRATEGIES
 
 Facts = Mapping[str, Any]
@@ -63,7 +63,7 @@ class Field:
 
 def rollout_fields(configuration: Facts) -> list[Field]:
     """Return the fields of the deployment configuration, in the order in which the form shows them."""
-    return [*pace_fields(configuration), *guard_fields(configuration), *pause_fields(configuration)]
+    return [*pace_fields(configuration), *guard_fields(configuration)]
 
 
 def pace_fields(configuration: Facts) -> list[Field]:
@@ -102,16 +102,6 @@ def guard_fields(configuration: Facts) -> list[Field]:
         plain("reset", "A healthy task resets the count", resets, choices=SWITCH),
         plain("alarms", "CloudWatch alarms", guard_of(alarms), choices=GUARDS),
         plain("alarm_names", "Names of alarms, one a line", "\n".join(alarms.get("alarmNames") or [])),
-    ]
-
-
-def pause_fields(configuration: Facts) -> list[Field]:
-    """Return how long a PAUSE hook waits for a person, and what ECS does then."""
-    limit = pause_hook(configuration).get("timeoutConfiguration") or {}
-    answers = (("ROLLBACK", "Roll back"), ("CONTINUE", "Continue"))
-    return [
-        plain("pause_minutes", "Waits at most, min", limit.get("timeoutInMinutes", HOOK_WAIT)),
-        plain("pause_action", "Then", limit.get("action", "ROLLBACK"), choices=answers),
     ]
 
 
@@ -164,14 +154,12 @@ def guard_of(guard: Facts) -> str:
     return ROLLS_BACK if guard.get("rollback") else ON
 
 
-def pause_hook(configuration: Facts) -> Facts:
-    hooks: list[Facts] = configuration.get("lifecycleHooks") or []
-    return next((item for item in hooks if item.get("targetType") == "PAUSE"), {})
+def check_number(item: Field) -> None:
+    if item.is_changed and item.typed and not item.typed.replace(".", "", 1).isdecimal():
+        item.error = f"{item.label.split(',')[0]} is a number."
 
 
-def paused_stages(configuration: Facts) -> list[str]:
-    hooks = configuration.get("lifecycleHooks") or []
-    named = {
-        s for item in hooks if item.get("targetType") == "PAUSE" for s in item.get("lifecycleStages") or []
-    }
-    return [stage for stage in STAGES if stage in named]
+def whole(text: str) -> Any:
+    """Return a number as JSON has it: whole where it is."""
+    number = float(text)
+    return int(number) if number.is_integer() else number

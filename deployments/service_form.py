@@ -8,15 +8,16 @@ from typing import Any
 
 from django.http import QueryDict
 
-from deployments.rollout_story import STAGES
+from deployments.pause_fields import Pauses, as_pause_fields, read_pauses
 from deployments.service_fields import (
     OFF,
     PREFIX,
     ROLLS_BACK,
     Field,
-    paused_stages,
+    check_number,
     rollout_fields,
     service_fields,
+    whole,
     yes,
 )
 from deployments.service_settings import CONFIGURATION, FORCE, planned_facts, present_settings
@@ -31,8 +32,7 @@ class ServiceForm:
     """The fields by their keys, and the settings that follow from them."""
 
     fields: dict[str, Field]
-    stages: list[str]
-    present_stages: list[str]
+    pauses: Pauses
     spec: Document = field(default_factory=dict)
 
     def rows(self, *keys: str) -> list[Field]:
@@ -51,14 +51,6 @@ class ServiceForm:
         return any(item.is_changed or item.error for item in self.guards)
 
     @property
-    def pauses(self) -> list[Field]:
-        return self.rows("pause_minutes", "pause_action")
-
-    @property
-    def stage_choices(self) -> list[tuple[str, str, bool]]:
-        return [(stage, text, stage in self.stages) for stage, text in STAGES.items()]
-
-    @property
     def service(self) -> list[Field]:
         return self.rows("platform", "providers", "grace", "exec", "force")
 
@@ -66,12 +58,13 @@ class ServiceForm:
     def changes(self) -> str:
         """Say what is changed: "strategy, bake time changed"."""
         words = [item.label.split(",")[0].lower() for item in self.fields.values() if item.is_changed]
-        words += ["pauses"] if self.stages != self.present_stages else []
+        words += ["pauses"] if self.pauses.is_changed else []
         return f"{', '.join(words)} changed" if words else ""
 
     @property
     def errors(self) -> dict[str, str]:
-        return {item.name: item.error for item in self.fields.values() if item.error}
+        own = {item.name: item.error for item in self.fields.values() if item.error}
+        return own | self.pauses.errors
 
     @property
     def summary(self) -> str:
@@ -82,6 +75,8 @@ class ServiceForm:
     def take_error(self, key: str, text: str) -> bool:
         """Put an error of the engine at the field that it names; tell whether there is one."""
         path = key.removeprefix("service.").removeprefix(f"{CONFIGURATION}.")
+        if path.startswith("lifecycleHooks"):
+            return self.pauses.take_error(path, text)
         found = next((name for start, name in PLACES if path.startswith(start)), "")
         if not found:
             return False
@@ -91,9 +86,7 @@ class ServiceForm:
 
 OF_CANARY = ("canary_percent", "canary_wait")
 OF_LINEAR = ("linear_step", "linear_wait")
-NUMBERS = frozenset(
-    {*OF_CANARY, *OF_LINEAR, "bake", "minimum", "maximum", "threshold_value", "pause_minutes", "grace"}
-)
+NUMBERS = frozenset({*OF_CANARY, *OF_LINEAR, "bake", "minimum", "maximum", "threshold_value", "grace"})
 # Where errors of the engine belong, by the start of their path.
 PLACES = (
     ("strategy", "strategy"),
@@ -107,7 +100,6 @@ PLACES = (
     ("deploymentCircuitBreaker.thresholdConfiguration", "threshold_value"),
     ("deploymentCircuitBreaker", "breaker"),
     ("alarms", "alarm_names"),
-    ("lifecycleHooks", "pause_minutes"),
     ("platformVersion", "platform"),
     ("capacityProviderStrategy", "providers"),
     ("healthCheckGracePeriodSeconds", "grace"),
@@ -123,26 +115,18 @@ def read_service(facts: Facts, data: QueryDict) -> ServiceForm:
     fields = {item.key: item for item in [*rollout_fields(configuration), *service_fields(facts, present)]}
     for item in fields.values():
         item.typed = data.get(item.name, item.current).strip().replace("\r\n", "\n")
-    stages = paused_stages(configuration)
-    sent = f"{PREFIX}pause" in data
-    chosen = [stage for stage in STAGES if stage in data.getlist(f"{PREFIX}pause")] if sent else stages
-    form = ServiceForm(fields, chosen, stages)
+    form = ServiceForm(fields, read_pauses(configuration, data))
     for key in NUMBERS:
         check_number(fields[key])
-    form.spec = settings_of(form, configuration)
+    form.spec = settings_of(form)
     return form
 
 
-def check_number(item: Field) -> None:
-    if item.is_changed and item.typed and not item.typed.replace(".", "", 1).isdecimal():
-        item.error = f"{item.label.split(',')[0]} is a number."
-
-
-def settings_of(form: ServiceForm, configuration: Facts) -> Document:
+def settings_of(form: ServiceForm) -> Document:
     """Return the settings that the changed fields ask for; fields with an error are left out."""
     fields = form.fields
     changed = {key: item.typed for key, item in fields.items() if item.is_changed and not item.error}
-    asked = {**strategy_settings(form, changed), **guard_settings(form, changed, configuration)}
+    asked = {**strategy_settings(form, changed), **guard_settings(form, changed)}
     settings: Document = {CONFIGURATION: asked} if asked else {}
     if changed.get("platform"):
         settings["platformVersion"] = changed["platform"]
@@ -156,12 +140,6 @@ def settings_of(form: ServiceForm, configuration: Facts) -> Document:
     if changed.get("force") == "yes" or "capacityProviderStrategy" in settings:
         settings[FORCE] = True
     return settings
-
-
-def whole(text: str) -> Any:
-    """Return a number as JSON has it: whole where it is."""
-    number = float(text)
-    return int(number) if number.is_integer() else number
 
 
 def strategy_settings(form: ServiceForm, changed: Mapping[str, str]) -> Document:
@@ -189,7 +167,7 @@ def strategy_settings(form: ServiceForm, changed: Mapping[str, str]) -> Document
     return asked
 
 
-def guard_settings(form: ServiceForm, changed: Mapping[str, str], configuration: Facts) -> Document:
+def guard_settings(form: ServiceForm, changed: Mapping[str, str]) -> Document:
     """Return circuit breaker, alarms and pauses, as far as they were changed."""
     asked: Document = {}
     typed = {key: item.typed for key, item in form.fields.items()}
@@ -197,10 +175,8 @@ def guard_settings(form: ServiceForm, changed: Mapping[str, str], configuration:
         asked["deploymentCircuitBreaker"] = breaker_of(typed, changed, form)
     if changed.keys() & {"alarms", "alarm_names"}:
         asked["alarms"] = {**switched(typed["alarms"]), "alarmNames": typed["alarm_names"].split()}
-    if form.stages != form.present_stages or (
-        form.stages and changed.keys() & {"pause_minutes", "pause_action"}
-    ):
-        asked["lifecycleHooks"] = hooks_of(form, configuration)
+    if form.pauses.is_changed:
+        asked["lifecycleHooks"] = form.pauses.hooks
     return asked
 
 
@@ -223,20 +199,6 @@ def breaker_of(typed: Mapping[str, str], changed: Mapping[str, str], form: Servi
     return {**breaker, "thresholdConfiguration": threshold}
 
 
-def hooks_of(form: ServiceForm, configuration: Facts) -> list[Document]:
-    """Return the hooks: those that call functions stay, one pauses at all chosen stages."""
-    others = [
-        dict(item) for item in configuration.get("lifecycleHooks") or [] if item.get("targetType") != "PAUSE"
-    ]
-    if not form.stages:
-        return others
-    wait, action = form.fields["pause_minutes"], form.fields["pause_action"]
-    limit = {"action": action.typed}
-    if wait.typed and not wait.error:
-        limit["timeoutInMinutes"] = whole(wait.typed)
-    return [*others, {"targetType": "PAUSE", "lifecycleStages": form.stages, "timeoutConfiguration": limit}]
-
-
 def read_providers(item: Field) -> list[Document]:
     """Read "name weight base" from each line; weight 1 and base 0 where a line names none."""
     found = []
@@ -257,5 +219,4 @@ def as_fields(settings: Facts, facts: Facts) -> dict[str, Any]:
     fields = [*rollout_fields(configuration), *service_fields(future, present_settings(future))]
     found: dict[str, Any] = {item.name: item.current for item in fields}
     found[f"{PREFIX}force"] = yes(settings.get(FORCE) and "capacityProviderStrategy" not in settings)
-    found[f"{PREFIX}pause"] = ["", *paused_stages(configuration)]
-    return found
+    return found | as_pause_fields(configuration)

@@ -95,7 +95,12 @@ def test_fields_that_come_back_as_they_were_ask_for_nothing() -> None:
             {"alarms": {"enable": True, "rollback": True, "alarmNames": ["errors", "latency"]}},
         ),
         (
-            {"strategy": "BLUE_GREEN", "bake": "0", "pause": ["", "POST_SCALE_UP"], "pause_minutes": "60"},
+            {
+                "strategy": "BLUE_GREEN",
+                "bake": "0",
+                "pause": ["", "POST_SCALE_UP"],
+                "pause_minutes.POST_SCALE_UP": "60",
+            },
             {
                 "strategy": "BLUE_GREEN",
                 "bakeTimeInMinutes": 0,
@@ -140,6 +145,79 @@ def test_hooks_that_call_functions_stay_when_pauses_change() -> None:
     ]
     assert asked[0] == hook
     assert asked[1]["lifecycleStages"] == ["POST_SCALE_UP"]
+
+
+def paused(*stages: str, **limit: Any) -> dict[str, Any]:
+    return {"targetType": "PAUSE", "lifecycleStages": list(stages), "timeoutConfiguration": limit}
+
+
+def hooks_asked(hooks: list[dict[str, Any]], **fields: Any) -> Any:
+    """Return the hooks that a form asks for on top of these, None where it leaves them as they are."""
+    facts = {"deploymentConfiguration": {"strategy": "BLUE_GREEN", "lifecycleHooks": hooks}}
+    return read_service(facts, form(**fields)).spec.get("deploymentConfiguration", {}).get("lifecycleHooks")
+
+
+def test_each_stage_pauses_for_its_own_time_and_equal_ones_share_a_hook() -> None:
+    fields = {
+        "pause": ["", "POST_SCALE_UP", "POST_TEST_TRAFFIC_SHIFT", "POST_PRODUCTION_TRAFFIC_SHIFT"],
+        "pause_minutes.POST_TEST_TRAFFIC_SHIFT": "30",
+        "pause_action.POST_TEST_TRAFFIC_SHIFT": "CONTINUE",
+        # Of a stage that is not chosen nothing counts, not even a mistake.
+        "pause_minutes.PRE_SCALE_UP": "soon",
+    }
+    assert hooks_asked([], **fields) == [
+        paused("POST_SCALE_UP", "POST_PRODUCTION_TRAFFIC_SHIFT", action="ROLLBACK", timeoutInMinutes=1440),
+        paused("POST_TEST_TRAFFIC_SHIFT", action="CONTINUE", timeoutInMinutes=30),
+    ]
+
+
+def test_pauses_that_are_left_stay_as_they_are() -> None:
+    plain = {"targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP"]}
+    second = paused("POST_SCALE_UP", action="CONTINUE", timeoutInMinutes=5)
+    present = [plain, paused("POST_SCALE_UP", action="ROLLBACK", timeoutInMinutes=60), second]
+    stages = ["", "PRE_SCALE_UP", "POST_SCALE_UP"]
+    assert hooks_asked(present) is None
+    assert hooks_asked(present, pause=stages) is None
+    asked = hooks_asked(present, pause=stages, **{"pause_minutes.POST_SCALE_UP": "90"})
+    assert asked == [second, plain, paused("POST_SCALE_UP", action="ROLLBACK", timeoutInMinutes=90)]
+    assert hooks_asked(present, pause=[""]) == [second]
+
+
+def test_mistakes_in_pauses_stand_at_their_stage(as_: AsPerson, registry: Registry) -> None:
+    service, alice = deployable("development"), as_("alice")
+    base = {
+        "svc.strategy": "BLUE_GREEN",
+        "svc.bake": "5",
+        "svc.pause": ["", "POST_SCALE_UP", "POST_TEST_TRAFFIC_SHIFT"],
+        "do": "request",
+    }
+    for typed, says in (("soon", "Waits at most is a number."), ("99999", "lies between 1 and 20,160")):
+        fields = {**base, "svc.pause_minutes.POST_TEST_TRAFFIC_SHIFT": typed}
+        answer = alice.post(at("deploy", service), fields)
+        assert answer.status_code == 422
+        page = answer.content.decode()
+        field = page.split('id="f-svc.pause_minutes.POST_TEST_TRAFFIC_SHIFT"', 1)[1].split("</div>", 1)[0]
+        assert f'value="{typed}"' in field
+        assert says in field
+        assert not Change.objects.exists()
+
+
+def test_an_older_change_opens_with_its_pauses(
+    people: dict[str, User], as_: AsPerson, registry: Registry
+) -> None:
+    service = deployable("development")
+    hooks = [
+        paused("POST_SCALE_UP", action="CONTINUE", timeoutInMinutes=15),
+        paused("PRE_PRODUCTION_TRAFFIC_SHIFT", action="ROLLBACK", timeoutInMinutes=45),
+    ]
+    configuration = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5, "lifecycleHooks": hooks}
+    spec = {"service": {"deploymentConfiguration": configuration}}
+    change = make_change(service, people["alice"], State.STALE, spec=spec)
+    page = as_("alice").get(at("deploy", service), {"change": change.pk}).content.decode()
+    for stage, wait in (("POST_SCALE_UP", "15"), ("PRE_PRODUCTION_TRAFFIC_SHIFT", "45")):
+        assert f'name="svc.pause" value="{stage}" checked' in page
+        assert f'name="svc.pause_minutes.{stage}" value="{wait}"' in page
+    assert "Pauses for a person, 2 chosen" in page
 
 
 def test_what_was_typed_wrong_is_kept_with_the_error_at_its_field(as_: AsPerson, registry: Registry) -> None:

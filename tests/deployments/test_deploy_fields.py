@@ -17,6 +17,7 @@ from deployments.sealing import seal
 from deployments.states import State
 from sandbox.scenarios.empty import ACCOUNT_ID
 from tests.deployments.rig import REGION, REPOSITORY, Killed, Rig, dies_after, image_spec, loses_answer
+from tests.deployments.staged import until_paused
 
 TARGET_GROUPS = "arn:aws:elasticloadbalancing:us-east-1:111122223333:targetgroup"
 BALANCED = [
@@ -251,6 +252,48 @@ def test_blue_green_that_pauses_waits_for_a_person(dev_rig: Rig) -> None:
     assert change.progress["rollout"]["waiting_for"]["id"] == "paused_hook", change.progress["rollout"]
     assert change.deadline_at is not None
     assert (change.deadline_at - change.created_at).total_seconds() > 90 * 60, "a pause is no sign of trouble"
+
+
+def test_pauses_of_the_composer_are_what_ecs_waits_by(dev_rig: Rig) -> None:
+    balance(dev_rig)
+    dev_rig.push("v2")
+    fields = {
+        "image.app": "v2",
+        "svc.strategy": "BLUE_GREEN",
+        "svc.bake": "0",
+        "svc.pause": ["", "POST_SCALE_UP", "POST_TEST_TRAFFIC_SHIFT", "PRE_PRODUCTION_TRAFFIC_SHIFT"],
+        "svc.pause_minutes.POST_SCALE_UP": "10",
+        "svc.pause_action.POST_SCALE_UP": "CONTINUE",
+        "svc.pause_minutes.POST_TEST_TRAFFIC_SHIFT": "30",
+        "svc.pause_minutes.PRE_PRODUCTION_TRAFFIC_SHIFT": "90",
+    }
+    change = dev_rig.ask("deploy", composed(dev_rig, fields))
+    change = dev_rig.pass_time(change, 300)
+    waits = {
+        tuple(hook["lifecycleStages"]): hook["timeoutConfiguration"]
+        for hook in sent(change)["deploymentConfiguration"]["lifecycleHooks"]
+    }
+    assert waits == {
+        ("POST_SCALE_UP",): {"timeoutInMinutes": 10, "action": "CONTINUE"},
+        ("POST_TEST_TRAFFIC_SHIFT",): {"timeoutInMinutes": 30, "action": "ROLLBACK"},
+        ("PRE_PRODUCTION_TRAFFIC_SHIFT",): {"timeoutInMinutes": 90, "action": "ROLLBACK"},
+    }
+    seen = []
+    for _ in waits:
+        pause = until_paused(dev_rig)
+        assert pause.since is not None
+        assert pause.expires_at is not None
+        seen.append((pause.stage, (pause.expires_at - pause.since).total_seconds() / 60))
+        answer = {"serviceDeploymentArn": pause.arn, "hookId": pause.hook_id, "action": "CONTINUE"}
+        dev_rig.call("ContinueServiceDeployment", **answer)
+    # The stage before production traffic is one that only hooks know.
+    assert seen == [
+        ("POST_SCALE_UP", 10),
+        ("POST_TEST_TRAFFIC_SHIFT", 30),
+        ("POST_TEST_TRAFFIC_SHIFT", 90),
+    ]
+    change = dev_rig.until(change)
+    assert change.state == State.SUCCEEDED, change.outcome
 
 
 def test_settings_alone_succeed_without_a_service_deployment(dev_rig: Rig) -> None:

@@ -276,6 +276,21 @@ def test_the_story_is_one_that_people_understand() -> None:
     )
 
 
+def test_the_story_tells_each_pause() -> None:
+    hooks = [
+        {
+            "targetType": "PAUSE",
+            "lifecycleStages": ["POST_SCALE_UP"],
+            "timeoutConfiguration": {"timeoutInMinutes": 30, "action": "CONTINUE"},
+        },
+        {"targetType": "PAUSE", "lifecycleStages": ["POST_PRODUCTION_TRAFFIC_SHIFT"]},
+    ]
+    assert story_of({"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0, "lifecycleHooks": hooks}).endswith(
+        "It stays paused for you when the new tasks run (POST_SCALE_UP), and goes on after 30 min;"
+        " when production traffic has moved (POST_PRODUCTION_TRAFFIC_SHIFT), and rolls back after 24 h."
+    )
+
+
 names = st.sampled_from(["A", "B", "C", "D"])
 values = st.one_of(st.none(), st.text("abc-", max_size=5).map(seal))
 fields = st.fixed_dictionaries(
