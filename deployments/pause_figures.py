@@ -15,6 +15,7 @@ from aws import cloudwatch
 from aws import logs as aws_logs
 from aws.cloudwatch import Points, Query
 from aws.errors import AwsError, AwsNotFound
+from aws.logs import LogLine
 from clusters.models import Service, ServiceRevision, Task, TaskDefinition
 from clusters.queries import scope_of
 from clusters.service_view import outgoing_of, primary_of
@@ -87,7 +88,7 @@ class Clock:
 
 
 def compare(service: Service, pause: Pause, now: datetime, clock: Clock | None = None) -> Comparison:
-    """Gather all figures; what cannot be had says why. Costs up to four calls to AWS."""
+    """Gather all figures; what cannot be had says why. Asks AWS four things, each in a few pages at most."""
     clock = clock or Clock()
     since = pause.since or now
     sides = (side(service, outgoing_of(service.facts)), side(service, primary_of(service.facts)))
@@ -205,12 +206,10 @@ def memory_figures(service: Service, sides: tuple[Side, Side], now: datetime) ->
     pattern = f'{{ $.TaskDefinitionFamily = "{family}" }}'
     start = now - timedelta(minutes=5)
     try:
-        page = aws_logs.fetch_events(
-            scope_of(service), group, start_ms=milliseconds(start), end_ms=milliseconds(now), pattern=pattern
-        )
+        lines, _ = read_lines(service, group, start, now, pattern)
     except AwsNotFound:
         return unknown(f"Container Insights has written nothing to {group} yet.")
-    used = [used_share(line.message) for line in page.events]
+    used = [used_share(line.message) for line in lines]
     found = [memory_of(one, [item for item in used if item]) for one in sides]
     return found[0], found[1]
 
@@ -283,22 +282,36 @@ def count_errors(
     service: Service, group: str, streams: list[str], since: datetime, now: datetime
 ) -> int | None:
     """Count the error lines of streams, None when there are more than a few pages of them."""
-    count, token = 0, None
+    lines, is_whole = read_lines(service, group, since, now, ERROR_WORDS, streams)
+    return sum(level_of(line.message) == "error" for line in lines) if is_whole else None
+
+
+def read_lines(
+    service: Service,
+    group: str,
+    start: datetime,
+    end: datetime,
+    pattern: str,
+    streams: list[str] | None = None,
+) -> tuple[list[LogLine], bool]:
+    """Read a few pages of lines, of which CloudWatch may leave some empty; return them, and whether they are all."""
+    lines: list[LogLine] = []
+    token = None
     for _ in range(LINE_PAGES):
         page = aws_logs.fetch_events(
             scope_of(service),
             group,
             streams=streams,
-            start_ms=milliseconds(since),
-            end_ms=milliseconds(now),
+            start_ms=milliseconds(start),
+            end_ms=milliseconds(end),
             next_token=token,
-            pattern=ERROR_WORDS,
+            pattern=pattern,
         )
-        count += sum(level_of(line.message) == "error" for line in page.events)
+        lines += page.events
         token = page.next_token
         if token is None:
-            return count
-    return None
+            return lines, True
+    return lines, False
 
 
 def restart_figures(sides: tuple[Side, Side], since: datetime) -> Figures:

@@ -157,17 +157,31 @@ class Gateway:
         if scope.service == "sts" and operation in STS_OPERATIONS:
             return answer_sts(request, operation, principal, self.identity)
         if scope.service == "logs":
-            from sandbox.log_store import backend_of
-
-            backend = backend_of(principal.account_id, scope.region)
-            if operation in log_reads.OPERATIONS:
-                return json_answer(log_reads.answer_logs(backend, operation, _params(request)))
+            answer = self._answer_logs(request, operation, scope, principal)
+            if answer is not None:
+                return answer
         caller = principal.caller(scope.region)
         answer = self.around.answer(request, scope.service, operation, caller)
         if answer is None:
             answer = self._moto.answer(request, principal.account_id)
             self.around.after(request, scope.service, operation, caller, answer)
         return answer
+
+    def _answer_logs(
+        self, request: Request, operation: str, scope: Scope, principal: Principal
+    ) -> Answer | None:
+        """Answer the reads of CloudWatch Logs that are not moto's; what Container Insights writes is made for all."""
+        from sandbox.around import performance_log
+        from sandbox.log_store import backend_of
+
+        backend, params = backend_of(principal.account_id, scope.region), _params(request)
+        is_read = operation in log_reads.OPERATIONS
+        if not performance_log.is_asked(operation, params):
+            return json_answer(log_reads.answer_logs(backend, operation, params)) if is_read else None
+        region = self.world.region(principal.account_id, scope.region)
+        with self.world.lock, backend.lock:
+            performance_log.bring_up(self.around.metrics.sources, region, backend, operation, params)
+            return json_answer(log_reads.answer_logs(backend, operation, params)) if is_read else None
 
 
 def operation_of(request: Request) -> str:

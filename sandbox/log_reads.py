@@ -35,15 +35,15 @@ def get_log_events(backend: Backend, params: dict[str, Any]) -> dict[str, Any]:
     first, last = stream.between(params.get("startTime"), params.get("endTime"))
     direction, at = _read_token(params.get("nextToken"))
     if direction == "f" or (not direction and params.get("startFromHead")):
-        start = min(last, max(first, at - stream.dropped if direction else first))
+        start = min(last, max(first, stream.index(at) if direction else first))
         stop = min(last, start + limit)
     else:
-        stop = max(first, min(last, at - stream.dropped)) if direction else last
+        stop = max(first, min(last, stream.index(at))) if direction else last
         start = max(first, stop - limit)
     return {
         "events": [line.to_response_dict() for line in stream.events[start:stop]],
-        "nextForwardToken": f"f/{stop + stream.dropped:056d}",
-        "nextBackwardToken": f"b/{start + stream.dropped:056d}",
+        "nextForwardToken": f"f/{stream.position(stop):056d}",
+        "nextBackwardToken": f"b/{stream.position(start):056d}",
     }
 
 

@@ -26,11 +26,11 @@ class LogLine:
 
     __slots__ = ("ingestion_time", "message", "number", "timestamp")
 
-    def __init__(self, timestamp: int, message: str, ingestion_time: int) -> None:
+    def __init__(self, timestamp: int, message: str, ingestion_time: int, number: int | None = None) -> None:
         self.timestamp = timestamp
         self.message = message
         self.ingestion_time = ingestion_time
-        self.number = next(_numbers)
+        self.number = next(_numbers) if number is None else number
 
     @property
     def event_id(self) -> str:
@@ -73,6 +73,20 @@ class Stream(LogStream):
             self.dropped += surplus
         self.last_ingestion_time = _naive(ingestion_time)
         self.upload_sequence_token += 1
+
+    def extend(self, lines: list[LogLine]) -> None:
+        """Add events that are in order, and later than those that are there."""
+        self.events += lines
+        self.stored_bytes += sum(len(line.message) + 26 for line in lines)
+        self.last_ingestion_time = _naive(lines[-1].ingestion_time)
+
+    def position(self, index: int) -> int:
+        """Return the number of an event, which stays when older ones are dropped."""
+        return index + self.dropped
+
+    def index(self, position: int) -> int:
+        """Return the place of a numbered event among those that are there."""
+        return position - self.dropped
 
     def put_log_events(self, log_events: list[dict[str, Any]]) -> str:
         """Take PutLogEvents of an HTTP client."""
@@ -124,7 +138,7 @@ class Backend(LogsBackend):
 
         return urls
 
-    def create_log_group(self, log_group_name: str, tags: dict[str, str], **kwargs: Any) -> LogGroup:
+    def create_log_group(self, log_group_name: str, tags: dict[str, str], **kwargs: Any) -> Group:
         super().create_log_group(log_group_name, tags, **kwargs)
         # moto leaves abstract what only CloudFormation calls.
         group = Group(self.account_id, self.region_name, log_group_name, **kwargs)  # type: ignore[abstract]

@@ -39,8 +39,12 @@ class Load:
     def profile(self, service: Service) -> Profile:
         known = self._profiles.get(service.arn)
         if known is None:
-            known = self._profiles[service.arn] = _profile(self._seed, service.arn)
+            known = self._profiles[service.arn] = self.habits(service.arn)
         return known
+
+    def habits(self, arn: str) -> Profile:
+        """Return the habits that follow from a name alone."""
+        return _profile(self._seed, arn)
 
     def demand(self, service: Service, minute: int) -> float:
         """Return how much is asked in a minute, where 1 is the mean of a working day."""

@@ -108,11 +108,17 @@ def _grow(result: Minutes, item: Presence, begins: float, ends: float) -> None:
     """Note how full the memory of a task was at the end of each minute: from two fifths to the limit."""
     if item.growth is None:
         return
-    since, full = (moment.timestamp() for moment in item.growth)
     low = max(result.first, int(begins // 60))
     high = min(result.first + len(result.weight) - 1, int(ends // 60))
     for minute in range(low, high + 1):
-        moment = min(ends, (minute + 1) * 60.0)
-        if moment >= since:
-            share = min(1.0, (moment - since) / max(1.0, full - since))
-            result.growing.setdefault(minute - result.first, []).append(40 + 60 * share)
+        used = fullness(item.growth, min(ends, (minute + 1) * 60.0))
+        if used is not None:
+            result.growing.setdefault(minute - result.first, []).append(used)
+
+
+def fullness(growth: tuple[datetime, datetime], moment: float) -> float | None:
+    """Return how much of its memory a growing task uses, in percent; None before it grows."""
+    since, full = (end.timestamp() for end in growth)
+    if moment < since:
+        return None
+    return 40 + 60 * min(1.0, (moment - since) / max(1.0, full - since))

@@ -13,7 +13,7 @@ from sandbox.around.load import Load, chance, usual_size, wander
 from sandbox.around.presence import Level, Minutes
 from sandbox.around.samples import Sample
 from sandbox.around.target_groups import attachments, load_balancers_of
-from sandbox.state import Region, Service
+from sandbox.state import Cluster, Region, Service
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -25,6 +25,8 @@ TRAFFIC = frozenset({"RequestCount", "TargetResponseTime", "HTTPCode_Target_5XX_
 # Of requests that a healthy service answers wrongly, and that a bad release does.
 USUAL_ERRORS = 0.0004
 RELEASE_ERRORS = 0.035
+# How far single tasks are from the mean memory use, as a share of it.
+MEMORY_SPREAD = 0.04
 
 
 class Metric(NamedTuple):
@@ -89,7 +91,7 @@ def _services(region: Region, metric: Metric) -> list[tuple[Service, int | None]
     service = cluster.services.get(dimensions["ServiceName"]) if cluster else None
     if cluster is None or service is None:
         return []
-    return [(service, None)] if metric.namespace == ECS or insights(service) else []
+    return [(service, None)] if metric.namespace == ECS or insights(cluster) else []
 
 
 def _keep_share(service: Service, turn: int, name: str, minute: int, sample: Sample) -> bool:
@@ -101,11 +103,9 @@ def _keep_share(service: Service, turn: int, name: str, minute: int, sample: Sam
     return share > 0
 
 
-def insights(service: Service) -> bool:
-    """Whether Container Insights is on for a service's cluster."""
-    values = [
-        item.get("value") for item in service.cluster.settings if item.get("name") == "containerInsights"
-    ]
+def insights(cluster: Cluster) -> bool:
+    """Whether Container Insights is on for a cluster."""
+    values = [item.get("value") for item in cluster.settings if item.get("name") == "containerInsights"]
     return bool(values) and values[0] in ("enabled", "enhanced")
 
 
@@ -122,7 +122,7 @@ def known_metrics(region: Region) -> Iterator[Metric]:
         for service in cluster.services.values():
             names = {"ClusterName": cluster.name, "ServiceName": service.name}
             for namespace, name in _MAKERS:
-                if namespace == ECS or (namespace == INSIGHTS and insights(service)):
+                if namespace == ECS or (namespace == INSIGHTS and insights(cluster)):
                     yield Metric(namespace, name, tuple(names.items()))
     for item in attachments(region):
         for namespace, name in _MAKERS:
@@ -142,22 +142,33 @@ def _makes(namespace: str, name: str) -> Callable[[_Maker], _Maker]:
     return register
 
 
-def _cpu_of(sources: Sources, service: Service, minute: int, tasks: float) -> float:
+def mean_cpu(sources: Sources, service: Service, minute: int, tasks: float) -> float:
     """Return the mean CPU use: what is asked, shared by the tasks that are there."""
     profile = sources.load.profile(service)
     asked = profile.cpu * sources.load.demand(service, minute) * usual_size(service)
     return min(99.6, asked / max(tasks, 0.25))
 
 
+def cpu_spread(sources: Sources, service: Service, minute: int) -> float:
+    """Return how far single tasks are from the mean CPU use, as a share of it."""
+    return 0.06 + 0.1 * chance(sources.load.profile(service).seed + 2, minute)
+
+
+def usual_memory(sources: Sources, service: Service, minute: int) -> float:
+    """Return the mean memory use of the tasks that do not leak, in percent."""
+    profile, busy = sources.load.profile(service), sources.load.demand(service, minute) - 1
+    return min(92.0, profile.memory * (1 + 0.08 * busy) * (1 + wander(profile.seed + 3, minute, 0.015)))
+
+
 @_makes(ECS, "CPUUtilization")
 def _cpu(sources: Sources, service: Service, first: int, last: int) -> Iterator[tuple[int, Sample]]:
-    minutes, seed = sources.minutes(service, first, last), sources.load.profile(service).seed
+    minutes = sources.minutes(service, first, last)
     for place, tasks in enumerate(minutes.seen):
         if not tasks:
             continue
         minute = first + place
-        mean = _cpu_of(sources, service, minute, minutes.weight[place])
-        spread = 0.06 + 0.1 * chance(seed + 2, minute) if tasks > 1 else 0.0
+        mean = mean_cpu(sources, service, minute, minutes.weight[place])
+        spread = cpu_spread(sources, service, minute) if tasks > 1 else 0.0
         yield (
             minute,
             Sample.of(mean, tasks, minimum=mean * (1 - spread), maximum=min(100.0, mean * (1 + spread))),
@@ -166,18 +177,17 @@ def _cpu(sources: Sources, service: Service, first: int, last: int) -> Iterator[
 
 @_makes(ECS, "MemoryUtilization")
 def _memory(sources: Sources, service: Service, first: int, last: int) -> Iterator[tuple[int, Sample]]:
-    minutes, profile = sources.minutes(service, first, last), sources.load.profile(service)
+    minutes = sources.minutes(service, first, last)
     for place, tasks in enumerate(minutes.seen):
         if not tasks:
             continue
         minute = first + place
-        busy = sources.load.demand(service, minute) - 1
-        usual = min(92.0, profile.memory * (1 + 0.08 * busy) * (1 + wander(profile.seed + 3, minute, 0.015)))
+        usual = usual_memory(sources, service, minute)
         growing = minutes.growing.get(place, [])
         others = max(0, tasks - len(growing))
         total = usual * others + sum(growing)
-        highest = max([*growing, usual * 1.04] if others else growing)
-        lowest = min([*growing, usual * 0.96] if others else growing)
+        highest = max([*growing, usual * (1 + MEMORY_SPREAD)] if others else growing)
+        lowest = min([*growing, usual * (1 - MEMORY_SPREAD)] if others else growing)
         number = others + len(growing)
         yield minute, Sample(number, total, lowest, highest)
 
@@ -221,7 +231,7 @@ _MAKERS[INSIGHTS, "MemoryUtilized"] = _share(_memory, "memory")
 _MAKERS[INSIGHTS, "MemoryReserved"] = _reserved("memory")
 
 
-def _requests(sources: Sources, service: Service, minute: int) -> float:
+def requests_of(sources: Sources, service: Service, minute: int) -> float:
     profile = sources.load.profile(service)
     return float(round(profile.requests * 60 * usual_size(service) * sources.load.demand(service, minute)))
 
@@ -231,7 +241,7 @@ def _request_count(sources: Sources, service: Service, first: int, last: int) ->
     minutes = sources.minutes(service, first, last)
     for place, healthy in enumerate(minutes.healthy):
         if healthy > 0:
-            yield first + place, Sample.of(1.0, _requests(sources, service, first + place))
+            yield first + place, Sample.of(1.0, requests_of(sources, service, first + place))
 
 
 @_makes(ALB, "RequestCountPerTarget")
@@ -239,7 +249,7 @@ def _per_target(sources: Sources, service: Service, first: int, last: int) -> It
     minutes = sources.minutes(service, first, last)
     for place, healthy in enumerate(minutes.healthy):
         if healthy > 0:
-            each = _requests(sources, service, first + place) / max(1.0, healthy)
+            each = requests_of(sources, service, first + place) / max(1.0, healthy)
             yield first + place, Sample.of(each)
 
 
@@ -250,9 +260,9 @@ def _response_time(sources: Sources, service: Service, first: int, last: int) ->
         if healthy <= 0:
             continue
         minute = first + place
-        busy = _cpu_of(sources, service, minute, healthy) / 100
+        busy = mean_cpu(sources, service, minute, healthy) / 100
         mean = profile.latency * (1 + 3 * busy**4) * (1 + wander(profile.seed + 4, minute, 0.08))
-        count = _requests(sources, service, minute)
+        count = requests_of(sources, service, minute)
         yield minute, Sample.of(mean, count, minimum=mean * 0.2, maximum=mean * 7)
 
 
@@ -267,7 +277,7 @@ def _errors(sources: Sources, service: Service, first: int, last: int) -> Iterat
             share += RELEASE_ERRORS * (0.5 + chance(profile.seed + 6, minute))
         # What was on its way to a task that ended.
         share += min(0.2, 0.3 * minutes.failures[place] / max(1.0, minutes.seen[place]))
-        wrong = round(_requests(sources, service, minute) * share) if healthy > 0 else 0
+        wrong = round(requests_of(sources, service, minute) * share) if healthy > 0 else 0
         if wrong:
             yield minute, Sample.of(1.0, wrong)
 
