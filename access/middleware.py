@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from typing import cast
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from access.factors.queries import must_add_factor
 from access.models import ApiToken
 from access.queries import Access
 from access.resources import ANYWHERE, Resource
-from access.sessions import note_seen
+from access.sessions import METHOD, note_seen
 from access.step_up import SignInTooOld
 from audit.actions import record
 from ecsconsole.http import wants_fragment
@@ -104,7 +105,7 @@ class FactorRequiredMiddleware:
 
     def process_view(self, request: HttpRequest, *view: object) -> HttpResponse | None:
         match = request.resolver_match
-        if (match is not None and match.url_name in WITHOUT_FACTOR) or not must_add_factor(request):
+        if (match is not None and match.url_name in WITHOUT_FACTOR) or not request.access.must_add_factor:  # type: ignore[attr-defined]
             return None
         address = resolve_url("security")
         if wants_fragment(request):
@@ -120,6 +121,11 @@ class RequestAccess(Access):
     def __init__(self, request: HttpRequest, token: ApiToken | None = None) -> None:
         super().__init__(request.user, token)
         self.request = request
+
+    @cached_property
+    def must_add_factor(self) -> bool:
+        """Whether this person is held to the pages on which a second factor is added."""
+        return must_add_factor(self, self.request.session.get(METHOD))
 
     def require(self, action: str, resource: Resource = ANYWHERE) -> None:
         """Raise `PermissionMissing` unless allowed; the refusal is recorded."""

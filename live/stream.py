@@ -123,17 +123,14 @@ class Stream:
             logger.warning("viewer_not_checked", error=str(error))
             await refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "The console cannot read its database.")
             return
-        if verdict.status == HTTPStatus.FORBIDDEN:
-            refused = ", ".join(verdict.refused)
-            await refuse(send, verdict.status, f"You may not watch {refused}.")
-        elif verdict.status == HTTPStatus.OK:
+        if verdict.status == HTTPStatus.OK:
             await self.stream(Viewer(frozenset(topics)), session_key, after, receive, send)
-        elif after:
+        elif verdict.status == HTTPStatus.UNAUTHORIZED and after:
             # The page was signed in before: it hears the same word as a page whose stream was still open.
             await start(send)
             await send({"type": "http.response.body", "body": event(LOGOUT)})
         else:
-            await refuse(send, verdict.status, "Sign in first.")
+            await refuse(send, verdict.status, verdict.sentence)
 
     async def stream(
         self, viewer: Viewer, session_key: str, after: str, receive: Receive, send: Send
@@ -174,6 +171,7 @@ class Stream:
                 await send_part(send, write_events(viewer))
             if clock() >= check_at:
                 if not await self.may_stay(viewer, session_key):
+                    # Also for want of a second factor: the sign-in page leads who is signed in to where it is added.
                     await send_part(send, event(LOGOUT))
                     return
                 check_at = clock() + self.check_seconds
@@ -190,7 +188,7 @@ class Stream:
             logger.warning("viewer_not_checked", error=str(error))
             return True
         viewer.topics = viewer.topics.difference(verdict.refused)
-        return verdict.status != HTTPStatus.UNAUTHORIZED
+        return not verdict.is_of_person
 
 
 def write_events(viewer: Viewer) -> bytes:

@@ -14,17 +14,28 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from access.middleware import session_over
-from access.queries import Access
+from access.middleware import RequestAccess, session_over
 from live.topics import may_watch
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The HTTP status that a stream for these topics deserves, and the topics that are refused."""
+    """The HTTP status that a stream for these topics deserves, why, and the topics that are refused."""
 
     status: HTTPStatus
+    sentence: str = ""
     refused: tuple[str, ...] = ()
+
+    @property
+    def is_of_person(self) -> bool:
+        """Whether nothing at all may be watched, whichever the topics."""
+        return self.status != HTTPStatus.OK and not self.refused
+
+
+SIGNED_OUT = Verdict(HTTPStatus.UNAUTHORIZED, "Sign in first.")
+WITHOUT_FACTOR = Verdict(
+    HTTPStatus.FORBIDDEN, "Add a second factor first: this console asks everybody with your roles for one."
+)
 
 
 def load_session(session_key: str) -> SessionBase:
@@ -38,12 +49,17 @@ def judge(session_key: str, topics: list[str]) -> Verdict:
     request.session = load_session(session_key)
     user = get_user(request)
     if not user.is_authenticated or not user.is_active:
-        return Verdict(HTTPStatus.UNAUTHORIZED)
+        return SIGNED_OUT
     if session_over(dict(request.session.items()), timezone.now()):
-        return Verdict(HTTPStatus.UNAUTHORIZED)
-    access = Access(user)
+        return SIGNED_OUT
+    request.user = user
+    access = RequestAccess(request)
+    if access.must_add_factor:
+        return WITHOUT_FACTOR
     refused = tuple(topic for topic in topics if not may_watch(access, topic))
-    return Verdict(HTTPStatus.FORBIDDEN if refused else HTTPStatus.OK, refused)
+    if refused:
+        return Verdict(HTTPStatus.FORBIDDEN, f"You may not watch {', '.join(refused)}.", refused)
+    return Verdict(HTTPStatus.OK)
 
 
 def judge_and_let_go(session_key: str, topics: list[str]) -> Verdict:
@@ -57,6 +73,6 @@ def judge_and_let_go(session_key: str, topics: list[str]) -> Verdict:
 async def judge_viewer(session_key: str, topics: list[str]) -> Verdict:
     """Judge in a thread of its own, so that an open stream holds neither a thread nor a database handle."""
     if not session_key:
-        return Verdict(HTTPStatus.UNAUTHORIZED)
+        return SIGNED_OUT
     async with ThreadSensitiveContext():
         return await sync_to_async(judge_and_let_go, thread_sensitive=True)(session_key, topics)

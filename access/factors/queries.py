@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.http import HttpRequest
 from django.utils import timezone
 
-from access.decisions import in_force
-from access.sessions import METHOD
+from access.decisions import Binding, in_force
+
+if TYPE_CHECKING:
+    from access.queries import Access
 
 SSO = "sso"
 ALL = "all"
@@ -49,19 +51,20 @@ def has_factor(user: Any) -> bool:
     return bool(Authenticator.objects.filter(user_id=user.pk, type__in=FACTORS).exists())
 
 
-def must_add_factor(request: HttpRequest) -> bool:
-    """Whether this session may do nothing but add a factor; those from the identity provider are its concern."""
-    user = request.user
-    if not settings.MFA_REQUIRED or not isinstance(user, User) or request.session.get(METHOD) == SSO:
+def must_add_factor(access: Access, method: str | None) -> bool:
+    """Whether a session of this method may do nothing but add a factor.
+
+    Those from the identity provider are its concern.
+    """
+    if not settings.MFA_REQUIRED or not isinstance(access.user, User) or method == SSO:
         return False
-    return is_required_of(request) and not has_factor(user)
+    return is_required_of(access.bindings) and not has_factor(access.user)
 
 
-def is_required_of(request: HttpRequest) -> bool:
+def is_required_of(bindings: Iterable[Binding]) -> bool:
     """Whether the settings ask a factor of somebody with these roles."""
     if ALL in settings.MFA_REQUIRED:
         return True
     now = timezone.now()
-    bindings = request.access.bindings  # type: ignore[attr-defined]
     held = {binding.role for binding in bindings if binding.allows and in_force(binding, now)}
     return not held.isdisjoint(settings.MFA_REQUIRED)

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from access.factors.actions import add_app, add_key, new_codes, remove_factor
 from access.factors.drawing import qr_path
-from access.factors.queries import factors_of, must_add_factor
+from access.factors.queries import factors_of
 from access.proofs import comes_by_sso
 from access.sessions import end_sessions, living_sessions
 from access.step_up import require_recent_sign_in
@@ -43,7 +43,7 @@ def security(request: ConsoleRequest) -> HttpResponse:
         "has_password": request.user.has_usable_password(),
         "sso": settings.OIDC_NAME if comes_by_sso(request.user) else "",
         "factors": factors_of(request.user),
-        "must_add": must_add_factor(request),
+        "must_add": request.access.must_add_factor,
         "sessions": living_sessions(request.user, timezone.now()),
         "here": request.session.session_key,
     }

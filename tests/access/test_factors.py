@@ -29,6 +29,7 @@ from tests.deployments.pages import Registry, at, deployable, registry
 __all__ = ["registry"]
 pytestmark = pytest.mark.django_db
 WRONG = "000000"
+STREAM = "hx-sse:connect"
 
 
 @pytest.fixture(autouse=True)
@@ -330,9 +331,10 @@ def test_nothing_else_works_until_the_factor_is_there(
     assert alice.post(at("restart", service), {"do": "now"})["Location"] == reverse("security")
     fragment = alice.get(reverse("rail"), headers={"HX-Request": "true"})
     assert (fragment.status_code, fragment["HX-Redirect"]) == (403, reverse("security"))
+    assert STREAM not in alice.get(reverse("security")).content.decode()
     assert alice.get("/admin/").status_code == 302
     add_app(alice)
-    assert alice.get(reverse("fleet")).status_code == 200
+    assert STREAM in alice.get(reverse("fleet")).content.decode()
 
 
 def test_person_of_the_identity_provider_is_not_asked(as_: SignedIn, settings: Any) -> None:

@@ -12,16 +12,21 @@ from typing import Any
 
 import pytest
 import redis
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.test import Client
 from django.utils import timezone
 
-from access.sessions import end_sessions
+from access.factors.queries import SSO
+from access.models import RoleBinding
+from access.sessions import METHOD, end_sessions
 from ecsconsole.broker import start_broker
 from ecsconsole.children import stop_all
 from live import topics
 from live.bus import Bus
 from live.hub import CLIENT_NAME
 from live.stream import Stream, application
+from live.viewing import WITHOUT_FACTOR
 from tests.live.browser import Tab, opened, scope_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -67,10 +72,12 @@ async def comes_true(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def refused(stream: Stream, client: Client | None, wanted: str, method: str = "GET") -> Tab:
+async def refused(
+    stream: Stream, client: Client | None, wanted: str, method: str = "GET", last_event_id: str = ""
+) -> Tab:
     tab = Tab()
     tab.reads.set()
-    await stream(scope_for(client, wanted, method=method), tab.receive, tab.send)
+    await stream(scope_for(client, wanted, last_event_id, method), tab.receive, tab.send)
     return tab
 
 
@@ -243,6 +250,80 @@ def test_end_of_the_session_ends_the_stream(
             assert not stream.hub.viewers
 
     play(redis_url, scene, check_seconds=0.1)
+
+
+@pytest.mark.parametrize("wanted", ["fruit", "logs:0a1b"])
+@pytest.mark.parametrize("after", ["", "1-0"])
+def test_nothing_is_streamed_until_a_required_second_factor_is_there(
+    redis_url: str, bus: Bus, as_: Any, people: Any, settings: Any, wanted: str, after: str
+) -> None:
+    settings.MFA_REQUIRED = ["operator"]
+
+    async def scene(stream: Stream) -> None:
+        client = as_("alice")
+        tab = await refused(stream, client, wanted, last_event_id=after)
+        assert (tab.status, tab.body) == (403, WITHOUT_FACTOR.sentence)
+        assert not stream.hub.viewers
+        TOTP.activate(people["alice"], generate_totp_secret())
+        async with opened(stream, client, wanted) as tab:
+            assert tab.status == 200
+
+    play(redis_url, scene)
+
+
+def test_second_factor_is_asked_of_no_others(redis_url: str, bus: Bus, as_: Any, settings: Any) -> None:
+    settings.MFA_REQUIRED = ["operator"]
+
+    async def scene(stream: Stream) -> None:
+        by_provider = as_("alice")
+        session = by_provider.session
+        session[METHOD] = SSO
+        session.save()
+        for client in (as_("carol"), by_provider):
+            async with opened(stream, client, "fruit") as tab:
+                assert tab.status == 200
+
+    play(redis_url, scene)
+
+
+def ask_it_of_everybody(settings: Any, person: Any) -> None:
+    settings.MFA_REQUIRED = ["all"]
+
+
+def give_a_role_that_needs_it(settings: Any, person: Any) -> None:
+    RoleBinding.objects.create(user=person, role="release_manager")
+
+
+def take_the_factor(settings: Any, person: Any) -> None:
+    Authenticator.objects.filter(user=person).delete()
+
+
+@pytest.mark.parametrize(
+    ("begin", "has_factor"),
+    [(ask_it_of_everybody, False), (give_a_role_that_needs_it, False), (take_the_factor, True)],
+)
+def test_open_stream_ends_when_a_second_factor_begins_to_be_required(
+    redis_url: str,
+    bus: Bus,
+    as_: Any,
+    people: Any,
+    settings: Any,
+    begin: Callable[[Any, Any], None],
+    has_factor: bool,
+) -> None:
+    settings.MFA_REQUIRED = ["viewer"] if has_factor else ["release_manager"]
+    if has_factor:
+        TOTP.activate(people["carol"], generate_totp_secret())
+
+    async def scene(stream: Stream) -> None:
+        async with opened(stream, as_("carol"), "fruit") as tab:
+            await tab.hears("tick", times=4)
+            begin(settings, people["carol"])
+            await tab.until(lambda tab: tab.is_ended)
+            assert tab.names[-1] == "logout"
+            assert not stream.hub.viewers
+
+    play(redis_url, scene, check_seconds=0.1, tick_seconds=0.1)
 
 
 def test_right_that_is_taken_away_silences_the_topic(redis_url: str, bus: Bus, as_: Any, people: Any) -> None:
