@@ -35,6 +35,8 @@ INLINE_OPTION = re.compile(
 # curl -u name:password, within one word or as the word after the option.
 LOGIN = re.compile(r"(?P<sign>(?<!\S)(?:-u|--user)[= ]\s*['\"]?[^\s:'\"]+:)(?P<value>[^\s'\"]+)")
 LOGIN_OPTIONS = frozenset({"-u", "--user"})
+# What stands in place of a secret.
+MARK = re.compile(r"masked:[0-9a-f]{8}")
 OPTION = re.compile(r"--?[\w.-]+")
 NAMED_VALUES = frozenset({"options", "dockerLabels", "driverOpts", "labels"})
 COMMANDS = frozenset({"command", "entryPoint"})
@@ -138,7 +140,7 @@ def mask_words(words: list[str]) -> list[str]:
     for word in words:
         is_option = OPTION.fullmatch(word) is not None
         masked.append(hidden(word) if follows_secret and not is_option else mask_text(word))
-        if follows_login and ":" in word:
+        if follows_login and ":" in word and not MARK.fullmatch(word):
             name, _, password = word.partition(":")
             masked[-1] = f"{name}:{hidden(password)}"
         follows_secret = is_option and SECRET_NAME.search(word) is not None

@@ -9,7 +9,15 @@ from typing import Any
 from aws import shapes
 from clusters.diff import OUTPUT_ONLY
 from deployments.errors import ChangeRefused
-from deployments.leaves import is_leaf, keep_words, masked_texts, open_leaves, seal_leaves, show_leaves
+from deployments.leaves import (
+    is_leaf,
+    keep_words,
+    masked_texts,
+    misplaced_words,
+    open_leaves,
+    seal_leaves,
+    show_leaves,
+)
 from deployments.merging import CONTAINERS, by_name, difference, in_order, merge, without_variables
 from deployments.sealing import open_sealed, seal
 from deployments.task_definitions import kept_tags
@@ -21,6 +29,10 @@ REGISTER = "RegisterTaskDefinition"
 OWN = {"image": "image", "cpu": "cpu", "memory": "memory", "memoryReservation": "memory_reservation"}
 FIELDS = frozenset({*OWN.values(), "environment", "secrets"})
 SIZE = ("cpu", "memory")
+HIDDEN_BY_PLACE = (
+    "A value here is hidden because of the option before it, and would be shown where it stands now:"
+    " leave it behind that option, or type the value."
+)
 SEAL_AGAIN = "This value was not sealed by this console: type it again."
 
 
@@ -241,6 +253,8 @@ def clean_patch(definition: Mapping[str, Any], asked: Asked, errors: Errors) -> 
         errors[key_of(path, asked)] = (
             "This stands for a value that the console does not show: type the value."
         )
+    for path in misplaced_words(patch, base):
+        errors[key_of(path, asked)] = HIDDEN_BY_PLACE
     return patch, show_leaves(wanted)
 
 

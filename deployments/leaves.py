@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clusters.masking import mask
+from clusters.masking import MARK, mask, mask_words
 from deployments.sealing import open_sealed, seal
 
-# What stands in place of a secret in what the console shows.
-MASKED = re.compile(r"masked:[0-9a-f]{8}")
 SEALED, SHOWN = "sealed", "masked"
 # A word of a command that stays what it is, named by its masked form.
 KEPT = "kept"
@@ -39,6 +36,9 @@ def pair(plain: Any, masked: Any) -> Any:
     if plain in (None, "", masked):
         # None takes a member away; an empty text is as good as none, and hides nothing.
         return plain
+    if is_masked_word(plain):
+        # A mark beside a new secret: sealed nobody would find it before it reached AWS.
+        return plain
     return {SEALED: seal(str(plain))[SEALED], SHOWN: masked}
 
 
@@ -63,7 +63,35 @@ def keep_words(patch: Any, present: Any) -> Any:
 
 
 def is_masked_word(word: Any) -> bool:
-    return isinstance(word, str) and MASKED.search(word) is not None
+    return isinstance(word, str) and MARK.search(word) is not None
+
+
+def misplaced_words(
+    patch: Any, present: Any, path: tuple[str | int, ...] = ()
+) -> list[tuple[str | int, ...]]:
+    """Return where kept words stand that only the word before them hid: at such a place everybody would see them."""
+    if isinstance(patch, Mapping) and not is_leaf(patch):
+        inner = present if isinstance(present, Mapping) else {}
+        return [
+            found
+            for key, item in patch.items()
+            for found in misplaced_words(item, inner.get(key), (*path, key))
+        ]
+    if not (isinstance(patch, list) and isinstance(present, list)):
+        return []
+    hidden = {word for at, word in enumerate(present) if is_masked_word(word) and hides(present[:at], word)}
+    shown = show_leaves(patch)
+    return [
+        (*path, at)
+        for at, item in enumerate(patch)
+        if isinstance(item, Mapping) and item.get(KEPT) in hidden and not hides(shown[:at], item[KEPT])
+    ]
+
+
+def hides(before: list[Any], masked: str) -> bool:
+    """Whether the word before it is why a word is masked; after `-u` only what follows a colon is."""
+    word = "a" if MARK.fullmatch(masked) else "a:b"
+    return bool(before) and mask_words([str(before[-1]), word])[1] != word
 
 
 def restore_words(patch: Any, present: Any, key: str = "") -> Any:
@@ -92,7 +120,7 @@ def replace(value: Any, text_of: Callable[[Mapping[str, Any]], str]) -> Any:
 def masked_texts(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """Return where a part of a spec holds what only stands for a secret: it cannot be sent to AWS."""
     if isinstance(value, str):
-        return [path] if MASKED.search(value) else []
+        return [path] if MARK.search(value) else []
     if is_leaf(value):
         return []
     items = (

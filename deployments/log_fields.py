@@ -9,6 +9,7 @@ from typing import Any
 from django.http import QueryDict
 
 from aws import shapes
+from clusters.masking import MARK
 from deployments.composer_fields import (
     KEEP,
     REMOVE,
@@ -21,7 +22,6 @@ from deployments.composer_fields import (
     sorted_by_name,
 )
 from deployments.definition_spec import REGISTER
-from deployments.leaves import MASKED
 from deployments.merging import CONTAINERS
 from deployments.sealing import open_sealed
 
@@ -46,7 +46,7 @@ class Option:
 
     @property
     def is_hidden(self) -> bool:
-        return MASKED.search(self.current) is not None
+        return MARK.search(self.current) is not None
 
     @property
     def is_changed(self) -> bool:
@@ -178,5 +178,5 @@ def read_option(owner: str, name: str, current: str, data: QueryDict) -> Option:
 def refuse_masks(items: Iterable[Option | NewRow]) -> None:
     """Put an error at values that are the console's own marks: AWS would take them for values."""
     for item in items:
-        if MASKED.search(item.typed) and not item.error:
+        if MARK.search(item.typed) and not item.error:
             item.error = STANDS_FOR

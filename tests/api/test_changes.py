@@ -229,6 +229,32 @@ def test_any_member_of_the_definition_is_taken_and_its_values_sealed(rig: Rig, m
 
 
 @pytest.mark.django_db
+def test_command_and_log_options_are_fields_of_a_container(rig: Rig, machine: Machines) -> None:
+    ci = machine("alice")
+    app = {
+        "command": ["serve", "--password", CANARY],
+        "entry_point": [],
+        "log_configuration": {
+            "logDriver": "splunk",
+            "options": {"splunk-token": CANARY, "splunk-url": "https://logs.example"},
+        },
+    }
+    status, body = ci.post("/changes", wish(rig, images={}, spec={"containers": {"app": app}}))
+    assert status == 201
+    asked = Change.objects.get().spec["definition"]["containerDefinitions"]["app"]
+    assert asked["command"][:2] == ["serve", "--password"]
+    assert asked["logConfiguration"]["options"]["splunk-url"] == "https://logs.example"
+    stored = json.dumps(
+        [list(model.objects.values()) for model in (Change, Attempt, AuditEntry)], default=str
+    )
+    assert CANARY not in stored + json.dumps([body, ci.get("/changes")])
+    wrong = {"containers": {"app": {"command": f"serve {CANARY}", "log_configuration": {"options": {}}}}}
+    status, body = ci.post("/changes", wish(rig, images={}, spec=wrong))
+    assert (status, sorted(body["error"]["fields"])) == (422, ["app.command", "app.log_configuration"])
+    assert CANARY not in json.dumps(body)
+
+
+@pytest.mark.django_db
 def test_refused_request_does_not_repeat_what_was_sent(dev_rig: Rig, machine: Machines) -> None:
     for spec in (
         {"containers": {"app": {"environment": {"A": [CANARY]}}}},

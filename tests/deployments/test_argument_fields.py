@@ -177,11 +177,59 @@ def test_what_is_masked_in_a_line_stays_what_it_is() -> None:
 @pytest.mark.parametrize("field", ["command", "entry_point"])
 def test_a_mark_that_stands_for_nothing_here_is_never_written(field: str) -> None:
     composition = read({f"{field}-do.app": "set", f"{field}.app": "serve\nmasked:0a1b2c3d"})
+    refuse(composition)
+    item = next(item for item in composition.containers[0].arguments if item.key == field)
+    assert "type the value" in item.error
+
+
+@pytest.mark.parametrize(
+    ("words", "is_taken"),
+    [
+        (["serve", "--password", "hunter2"], True),
+        (["--token", "hunter2", "serve"], True),
+        (["serve", "--phrase", "hunter2"], False),
+        (["hunter2"], False),
+        (["curl", "-u", "hunter2"], False),
+        (["serve", "--password", "hunter2", "hunter2"], False),
+        (["curl", "-u", "probe:s3cret"], True),
+        (["curl", "--probe", "probe:s3cret"], False),
+        (["echo", "AKIAABCDEFGHIJKLMNOP"], True),
+        (["echo", "API_TOKEN=abc run"], True),
+    ],
+)
+def test_a_kept_word_stays_hidden_or_is_refused(words: list[str], is_taken: bool) -> None:
+    now = ["curl", "--password", "hunter2", "-u", "probe:s3cret", "AKIAABCDEFGHIJKLMNOP", "API_TOKEN=abc run"]
+    app, *rest = PLAIN["containerDefinitions"]
+    plain = {**PLAIN, "containerDefinitions": [{**app, "command": now}, *rest]}
+    masked = mask_definition(plain)
+    shown = dict(zip(now, masked["containerDefinitions"][0]["command"], strict=True))
+    asked = {"containers": {"app": {"command": [shown.get(word, word) for word in words]}}}
+    if not is_taken:
+        with pytest.raises(InvalidSpec) as caught:
+            clean_deploy_spec(masked, asked)
+        assert "hidden because of the option before it" in caught.value.errors["app.command"]
+        return
+    made = apply_spec(plain, clean_deploy_spec(masked, asked), plain_entry)
+    assert made["containerDefinitions"][0]["command"] == words
+    again = str(mask_definition(made))
+    assert not any(secret in again for secret in ("hunter2", "s3cret", "AKIA", "abc"))
+
+
+def refuse(composition: Composition) -> None:
+    """Let the engine refuse what is asked for, and put its errors at their fields."""
     with pytest.raises(InvalidSpec) as caught:
         clean_deploy_spec(MASKED, composition.spec)
     composition.take_errors(caught.value.errors)
-    item = next(item for item in composition.containers[0].arguments if item.key == field)
-    assert "type the value" in item.error
+
+
+@pytest.mark.parametrize("word", ["API_KEY=masked:0a1b2c3d PASSWORD=typed run", "-psecret=masked:0a1b2c3dx"])
+def test_a_mark_beside_a_typed_secret_is_never_written(word: str) -> None:
+    composition = read({"command-do.app": "set", "command.app": f"sh\n-c\n{word}"})
+    refuse(composition)
+    assert "type the value" in composition.containers[0].arguments[1].error
+    composition = read({"log.app.splunk-token": "x masked:0a1b2c3d"})
+    refuse(composition)
+    assert "type the value" in composition.containers[0].logs.error
 
 
 def test_typed_secrets_come_back_sealed_and_are_deployed() -> None:
@@ -301,9 +349,7 @@ def test_a_mistake_in_log_options_stands_at_its_row(fields: dict[str, str], key:
 
 def test_a_driver_that_ecs_does_not_know_is_said_at_the_driver() -> None:
     composition = read({"log-driver.app": "carrier-pigeon"})
-    with pytest.raises(InvalidSpec) as caught:
-        clean_deploy_spec(MASKED, composition.spec)
-    composition.take_errors(caught.value.errors)
+    refuse(composition)
     assert "awslogs" in composition.containers[0].logs.error
 
 
