@@ -287,7 +287,8 @@ class Checked(Engine):
 
     def everything_ends(self) -> None:
         Freeze.objects.update(ended_at=self.rig.now)
-        for _ in range(80):
+        # Those that wait for each other's turn may each wait a day for an approval that nobody gives.
+        for _ in range(60 * Change.objects.count() + 1):
             left = list(Change.objects.filter(state__in=[*ACTIVE]).exclude(state=State.NEEDS_ATTENTION))
             if not left:
                 return
