@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aws.calls import read
-from aws.errors import AwsNotFound, AwsRefused
+from aws.downloads import fetch
+from aws.errors import AwsNotDelivered, AwsNotFound, AwsRefused
 from aws.scope import Scope
+from aws.sessions import reader, sessions
 
 PRIVATE = re.compile(
     r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)/"
@@ -26,6 +29,8 @@ MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+# As kernels call what images call otherwise; some builders write it.
+ALIASES = {"x86_64": "amd64", "aarch64": "arm64"}
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,10 +48,14 @@ class ImageTag:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """An operating system and an architecture, in the words of image indexes: linux and arm64."""
+    """An operating system and an architecture, in the words of images: linux, arm64, v8."""
 
     system: str
     architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.system, self.architecture, self.variant) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,28 +143,54 @@ def image_tag(image: dict[str, Any], tag: str) -> ImageTag:
 
 
 def platforms_of(scope: Scope, reference: str, digest: str) -> list[Platform]:
-    """Return for what an image was built, empty where its manifest does not say. IAM: ecr:BatchGetImage.
+    """Return for what an image was built, empty where it does not say; two calls and a download at most.
 
-    Only an index names platforms. A single manifest leaves it to the image's configuration, which is a layer to be
-    downloaded from S3: that is not done, and not guessed.
+    An index names its platforms. A single manifest leaves it to the image's configuration, which ECR keeps among the
+    layers and hands out by a signed URL. IAM: ecr:BatchGetImage, and ecr:GetDownloadUrlForLayer for a single manifest.
     """
     repository = known(reference)
-    answer = call_there(
-        scope,
-        repository,
-        "batch_get_image",
-        imageIds=[{"imageDigest": digest}],
-        acceptedMediaTypes=[*INDEXES, *MANIFESTS],
+    manifest = manifest_of(scope, repository, digest)
+    if "manifests" in manifest:
+        stated = [item.get("platform") or {} for item in manifest["manifests"]]
+    elif config := (manifest.get("config") or {}).get("digest"):
+        stated = [configuration_of(scope, repository, str(config))]
+    else:
+        stated = []
+    # Attestations stand in an index as images of an unknown platform.
+    return [platform_of(item) for item in stated if item.get("architecture") not in {None, "", "unknown"}]
+
+
+def manifest_of(scope: Scope, repository: Repository, digest: str) -> dict[str, Any]:
+    asked = {"imageIds": [{"imageDigest": digest}], "acceptedMediaTypes": [*INDEXES, *MANIFESTS]}
+    images = call_there(scope, repository, "batch_get_image", **asked).get("images") or []
+    manifest: dict[str, Any] = json.loads(images[0].get("imageManifest") or "{}") if images else {}
+    return manifest
+
+
+def configuration_of(scope: Scope, repository: Repository, digest: str) -> dict[str, Any]:
+    """Download an image's configuration; what is no JSON object, as of things that are no images, is empty."""
+    answer = call_there(scope, repository, "get_download_url_for_layer", layerDigest=digest)
+    client = sessions.client(reader(scope), "ecr", repository.region)
+    url = str(answer["downloadUrl"])
+    body = fetch(url, what="the image's configuration", endpoint=client.meta.endpoint_url)
+    if f"sha256:{hashlib.sha256(body).hexdigest()}" != digest:
+        raise AwsNotDelivered(
+            "the image's configuration is not the one that the manifest names: its sha256 differs"
+        )
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def platform_of(stated: dict[str, Any]) -> Platform:
+    architecture = str(stated["architecture"])
+    return Platform(
+        str(stated.get("os") or ""),
+        ALIASES.get(architecture, architecture),
+        str(stated.get("variant") or ""),
     )
-    images = answer.get("images") or []
-    manifest = json.loads(images[0].get("imageManifest") or "{}") if images else {}
-    found = [item.get("platform") or {} for item in manifest.get("manifests") or []]
-    return [
-        Platform(str(item.get("os", "")), str(item["architecture"]))
-        for item in found
-        # Attestations stand in an index as images of an unknown platform.
-        if item.get("architecture") not in {None, "", "unknown"}
-    ]
 
 
 def expiry_rules(scope: Scope, reference: str) -> list[dict[str, Any]]:

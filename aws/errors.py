@@ -60,6 +60,12 @@ class AwsUnreachable(AwsError):
     hint = "Check the network between the console and AWS, and the AWS Health Dashboard for this region."
 
 
+class AwsNotDelivered(AwsUnreachable):
+    """What AWS points to could not be fetched from where it keeps it."""
+
+    hint = "Check the way from the console to S3: the proxy, or the VPC's endpoint for S3 and its policy."
+
+
 class AwsConflict(AwsError):
     """Something else is being done to the same thing."""
 

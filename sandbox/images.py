@@ -56,3 +56,9 @@ def behaviour_of(reference: str) -> Behaviour:
         if tag.endswith(ending) or f"{ending}-" in tag:
             return behaviour
     return HEALTHY
+
+
+def architecture_of(reference: str) -> str:
+    """Return for which architecture an image of ECR was built: `-arm64` in its tag, and `-arch` by mistake."""
+    is_mistaken = behaviour_of(reference).pull_error == "arch"
+    return "arm64" if is_mistaken or "-arm64" in tag_of(reference) else "amd64"

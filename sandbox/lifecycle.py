@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sandbox import announce, health, scheduler, targets, task_logs, wording
-from sandbox.images import Behaviour, behaviour_of
+from sandbox.images import Behaviour, architecture_of, behaviour_of
 from sandbox.placement import definition_of, launch_type
 from sandbox.state import Container, Document, Task
 
@@ -108,13 +108,20 @@ def _pull_problem(world: World, task: Task, container: Container) -> str:
     fault = behaviour_of(container.image).pull_error
     if fault == "noauth":
         return wording.pull_forbidden(container.image)
-    if fault == "arch":
+    if _is_built_for_others(task, container.image):
         return wording.pull_wrong_platform(platform_of(task))
     if container.digest is None:
         pinned = task.deployment.revision.digests.get(container.name) if task.deployment else None
         suffix = f"@{pinned}" if pinned and "@" not in container.image else ""
         return wording.pull_not_found(container.image + suffix)
     return ""
+
+
+def _is_built_for_others(task: Task, image: str) -> bool:
+    """Whether an image is of another architecture than the task; other registries than ECR have images for all."""
+    if ".dkr.ecr." not in image:
+        return behaviour_of(image).pull_error == "arch"
+    return not platform_of(task).endswith(f"/{architecture_of(image)}")
 
 
 def resolve_digest(world: World, task: Task, container: Container) -> str | None:

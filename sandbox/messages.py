@@ -119,6 +119,13 @@ def _speaks_query(request: Request) -> bool:
     )
 
 
+def s3_error(error: ApiError) -> bytes:
+    """Write an error as S3 does."""
+    return (
+        f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>".encode()
+    )
+
+
 def _xml_error(error: ApiError, request_id: str) -> bytes:
     kind = "Sender" if error.status < 500 else "Receiver"
     return (

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.images import architecture_of
 from sandbox.ports import Image
 
 _ECR = re.compile(
@@ -15,6 +16,8 @@ _ECR = re.compile(
     r"(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+_CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
+_LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 class Registry:
@@ -50,33 +53,61 @@ class Registry:
         self, account_id: str, region: str, repository: str, tag: str, *, at: datetime, megabytes: int = 84
     ) -> Image:
         """Put an image into a repository, which is made where it is not there; its digest follows from its name."""
-        from moto.ecr.models import Image as MotoImage
+        from sandbox.pushed import PushedImage
 
         backend = _backend(account_id, region)
         if repository not in backend.repositories:
             backend.create_repository(repository, None, None, None, None, [])
             backend.repositories[repository].created_at = at.replace(tzinfo=None)
         reference = f"{account_id}.dkr.ecr.{region}.amazonaws.com/{repository}:{tag}"
-        digest = digest_of(reference)
-        manifest = json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": _MANIFEST_TYPE,
-                "config": {"digest": digest_of(reference + "#config"), "size": megabytes * 1_048_576},
-                "layers": [{"digest": digest_of(reference + "#layer"), "size": megabytes * 1_000_000}],
-            }
-        )
-        image = MotoImage(account_id, tag, manifest, repository, _MANIFEST_TYPE, digest)
+        configuration = configuration_of(reference)
+        manifest = manifest_of(reference, configuration, megabytes)
+        image = PushedImage(account_id, tag, manifest, repository, _MANIFEST_TYPE, digest_of(manifest))
+        image.configuration = configuration
         image.image_pushed_at = int(at.timestamp())
         images = backend.repositories[repository].images
         for other in images:
             other.remove_tag(tag)
         images.append(image)
-        return Image(reference, digest, at)
+        return Image(reference, image.image_digest, at)
 
 
-def digest_of(text: str) -> str:
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+def has_repository(account_id: str, region: str, repository: str) -> bool:
+    return repository in _backend(account_id, region).repositories
+
+
+def find_configuration(account_id: str, region: str, repository: str, digest: str) -> bytes | None:
+    """Return the configuration of a pushed image by its digest, None where there is no such one."""
+    found = _backend(account_id, region).repositories.get(repository)
+    # Images that a client put into moto itself have none.
+    configurations = [getattr(image, "configuration", b"") for image in found.images] if found else []
+    return next((item for item in configurations if item and digest_of(item) == digest), None)
+
+
+def configuration_of(reference: str) -> bytes:
+    """Return what an image says of itself, as builders write it; its label tells it from others built alike."""
+    labels = {"org.opencontainers.image.ref.name": reference}
+    document = {
+        "architecture": architecture_of(reference),
+        "os": "linux",
+        "config": {"Labels": labels},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(reference + "#layer")]},
+    }
+    return json.dumps(document).encode()
+
+
+def manifest_of(reference: str, configuration: bytes, megabytes: int) -> str:
+    config = {"mediaType": _CONFIG_TYPE, "digest": digest_of(configuration), "size": len(configuration)}
+    layer = {
+        "mediaType": _LAYER_TYPE,
+        "digest": digest_of(reference + "#layer"),
+        "size": megabytes * 1_048_576,
+    }
+    return json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST_TYPE, "config": config, "layers": [layer]})
+
+
+def digest_of(content: str | bytes) -> str:
+    return "sha256:" + hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def _public_image(reference: str) -> Image | None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 import boto3
 
 from sandbox import scenarios
+from sandbox.around import layers
 from sandbox.around.hub import TRAIL_DELAY, Around
 from sandbox.calls import Calls
 from sandbox.control import PREFIX, answer_control
@@ -109,6 +110,8 @@ class SandboxServer:
         """Answer one HTTP request."""
         if request.path.startswith(PREFIX):
             return answer_control(self, request)
+        if request.path.startswith(layers.PREFIX):
+            return layers.answer_layer(request, self.faults)
         return self._gateway.answer(request)
 
     def set_speed(self, speed: float) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from aws.errors import AwsAccessDenied, AwsError
+from aws.errors import AwsAccessDenied, AwsError, AwsNotDelivered
 from deployments.plans import WARN, Check
 
 logger = structlog.get_logger(__name__)
@@ -25,6 +25,8 @@ PARALLEL = 12
 # The composer plans anew at each key: an answer this old still serves.
 FRESH_SECONDS = 30.0
 KEPT = 4096
+# Errors that are as good as answers: asking again for a permission costs a call, and for a download up to seconds.
+LASTING = (AwsAccessDenied, AwsNotDelivered)
 # An answer of a form that AWS does not document; it is logged, and the plan says that the check was not made.
 ODD = (LookupError, TypeError, ValueError, AttributeError)
 
@@ -88,12 +90,12 @@ class Answers:
         with self._lock:
             at, found = self._kept.get(key, (float("-inf"), None))
         if self._clock() - at < FRESH_SECONDS:
-            if isinstance(found, AwsAccessDenied):
+            if isinstance(found, LASTING):
                 raise found
             return found  # type: ignore[no-any-return]
         try:
             answer = function(*args)
-        except AwsAccessDenied as error:
+        except LASTING as error:
             self._keep(key, error)
             raise
         if answer is not None and answer is not False:

@@ -3,20 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aws import ecr
-from aws.ecr import ImageTag
+from aws.ecr import ImageTag, Platform
 from aws.errors import AwsError
 from aws.scope import Scope
 from clusters.models import Service
 from clusters.queries import scope_of
 from deployments.plans import OK, REFUSE, WARN, Check
+from deployments.preflight.capacity import on_fargate
 from deployments.preflight.gathering import Look, answers, reason_of
 
-# The words of task definitions for those of images.
-ARCHITECTURES = {"X86_64": "amd64", "ARM64": "arm64"}
+# The words of task definitions for those of images; processors also run the 32-bit programs of their kind.
+ARCHITECTURES = {"X86_64": ("amd64", "386"), "ARM64": ("arm64", "arm")}
 Definition = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """For what a definition wants its images: X86_64 or ARM64 and linux or windows, empty where instances decide."""
+
+    architecture: str
+    system: str
+
+    @classmethod
+    def of(cls, definition: Definition, *, is_fargate: bool) -> Asked:
+        """Return what a definition asks for; Fargate takes X86_64 and LINUX where it says nothing."""
+        runtime = definition.get("runtimePlatform") or {}
+        architecture = str(runtime.get("cpuArchitecture") or ("X86_64" if is_fargate else ""))
+        family = str(runtime.get("operatingSystemFamily") or "LINUX")
+        return cls(architecture, "windows" if family.startswith("WINDOWS") else "linux")
+
+    @property
+    def sentence(self) -> str:
+        if self.architecture:
+            return f"The tasks are {self.architecture}"
+        return "The definition names no runtimePlatform: the tasks go to instances of any"
+
+    @property
+    def platform(self) -> str:
+        return f"{self.system}/{self.names[0]}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ARCHITECTURES.get(self.architecture, (self.architecture.lower(),))
+
+    def takes(self, built: Platform) -> bool:
+        return built.architecture in self.names and built.system in {self.system, ""}
 
 
 def image_checks(service: Service, spec: Mapping[str, Any]) -> list[Check]:
@@ -30,9 +65,12 @@ def image_check(service: Service, container: str, reference: str) -> Check:
     return presence(scope_of(service), container, reference)[0]
 
 
-def image_looks(scope: Scope, definition: Definition, current: Definition) -> Iterable[Look]:
+def image_looks(
+    scope: Scope, facts: Mapping[str, Any], definition: Definition, current: Definition
+) -> Iterable[Look]:
     """Return a look at each image of a definition; one of another registry is named only where it is new."""
     known = {item.get("image") for item in current.get("containerDefinitions") or []}
+    asked = Asked.of(definition, is_fargate=on_fargate(facts, definition))
     for item in definition.get("containerDefinitions") or []:
         container, reference = str(item.get("name", "")), str(item.get("image", ""))
         if ecr.repository_of(reference) is None and reference in known:
@@ -41,19 +79,19 @@ def image_looks(scope: Scope, definition: Definition, current: Definition) -> It
             f"image-{container}",
             f"Image of {container}",
             lambda container=container, reference=reference: look_at(  # type: ignore[misc]
-                scope, container, reference, definition
+                scope, container, reference, asked
             ),
         )
 
 
-def look_at(scope: Scope, container: str, reference: str, definition: Definition) -> list[Check]:
-    """Return what is known of one image; one to three calls of ECR."""
+def look_at(scope: Scope, container: str, reference: str, asked: Asked) -> list[Check]:
+    """Return what is known of one image; one to four calls of ECR, and a download."""
     check, found = presence(scope, container, reference)
     if found is None:
         return [check]
     return [
         check,
-        architecture_check(scope, container, reference, found, definition),
+        architecture_check(scope, container, reference, found, asked),
         scan_check(container, found),
         expiry_check(scope, container, reference, found),
     ]
@@ -79,25 +117,23 @@ def presence(scope: Scope, container: str, reference: str) -> tuple[Check, Image
     return Check(name, title, OK, text), found
 
 
-def architecture_check(
-    scope: Scope, container: str, reference: str, found: ImageTag, definition: Definition
-) -> Check:
+def architecture_check(scope: Scope, container: str, reference: str, found: ImageTag, asked: Asked) -> Check:
     """Compare what an image was built for with the definition's runtimePlatform."""
     name, title = f"architecture-{container}", f"Architecture of {container}"
-    asked = str((definition.get("runtimePlatform") or {}).get("cpuArchitecture") or "X86_64")
     try:
         platforms = answers.get(ecr.platforms_of, scope, reference, found.digest)
     except AwsError as error:
         return Check(name, title, WARN, f"This cannot be checked: {reason_of(error)}.")
-    built = sorted({item.architecture for item in platforms})
-    if not built:
-        text = f"Not stated by the image: a single manifest names none. The tasks are {asked}."
-        return Check(name, title, OK, text)
-    if ARCHITECTURES.get(asked, asked.lower()) in built:
-        return Check(name, title, OK, f"Built for {', '.join(built)}; the tasks are {asked}.")
+    if not platforms:
+        return Check(name, title, OK, f"Not stated by the image. {asked.sentence}.")
+    built = f"Built for {', '.join(sorted({str(item) for item in platforms}))}"
+    if not asked.architecture:
+        return Check(name, title, OK, f"{built}. {asked.sentence}.")
+    if any(asked.takes(item) for item in platforms):
+        return Check(name, title, OK, f"{built}; the tasks are {asked.architecture}.")
     text = (
-        f"Built for {', '.join(built)}, and the tasks are {asked}: no container could start."
-        " Build the image for it, or set runtimePlatform.cpuArchitecture."
+        f"{built}, and the tasks are {asked.architecture}: no container could start."
+        f" Build the image for {asked.platform}, or set runtimePlatform."
     )
     return Check(name, title, REFUSE, text)
 

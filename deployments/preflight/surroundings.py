@@ -24,9 +24,9 @@ def rollout_checks(
 ) -> list[Check]:
     """Return the checks of a rollout of a definition, by itself the present one, with this much set otherwise.
 
-    Takes four seconds at most. Calls of AWS in all: 3 for each image of ECR, 1 for each role, secret, parameter and
+    Takes four seconds at most. Calls of AWS in all: 4 for each image of ECR, 1 for each role, secret, parameter and
     log group, 2 for each target group, 1 for alarms, 1 or 4 for the autoscaler, 1 for the Fargate quota or 2 to 6 for
-    instances. A usual service on Fargate with a load balancer, one image, two roles and two secrets costs 12; the next
+    instances. A usual service on Fargate with a load balancer, one image, two roles and two secrets costs 13; the next
     plan within half a minute asks only for what was absent.
     """
     try:
@@ -43,7 +43,7 @@ def rollout_checks(
     facts, scope, churn = service.facts, scope_of(service), churn_of(service, configuration)
     strategy = strategy_of(configuration_of(service, configuration))
     looks = [
-        *(images.image_looks(scope, new, current) if with_images else ()),
+        *(images.image_looks(scope, facts, new, current) if with_images else ()),
         *roles.role_looks(scope, new),
         *secrets.secret_looks(scope, new),
         *logs.log_looks(scope, new),

@@ -18,10 +18,11 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One call: who makes it, and the world in which it is answered."""
+    """One call: who makes it, in which world, and by which name of the server."""
 
     around: Around
     caller: Caller
+    host: str = ""
 
     @property
     def world(self) -> World:

@@ -152,7 +152,11 @@ class ServiceBuilder:
         now, names = self.stage.now, self.releases
         half = timedelta(days=self.service.days_since_deploy)
         newer = [(tag, now - half * share) for tag, share in zip(names.newer, (0.55, 0.3), strict=True)]
-        bad = [(names.crash, now - half * 0.25), (names.oom, now - half * 0.2)]
+        bad = [
+            (names.crash, now - half * 0.25),
+            (names.oom, now - half * 0.2),
+            (f"{names.newer[-1]}-arch", now - half * 0.15),
+        ]
         for tag, at in [*names.older, names.current, *newer, *bad]:
             self.stage.surroundings.registry.push(
                 self.cluster.account_id,

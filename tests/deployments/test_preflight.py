@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aws import downloads
 from aws.ecr import ImageTag
 from aws.errors import AwsAccessDenied, AwsUnreachable
 from aws.iam import trusts
@@ -16,7 +18,7 @@ from aws.scope import Scope
 from deployments.plans import OK, REFUSE, WARN, Check
 from deployments.preflight import churn_of, gathering, rollout_checks
 from deployments.preflight.gathering import Answers, Look, gather
-from deployments.preflight.images import architecture_check, expiry_check, scan_check
+from deployments.preflight.images import Asked, architecture_check, expiry_check, scan_check
 from deployments.preflight.rollout import limit_of
 from deployments.preflight.secrets import parse
 from sandbox.scenarios.empty import ACCOUNT_ID
@@ -65,7 +67,11 @@ def check(rig: Rig, name: str, of: Definition | None = None) -> tuple[str, str]:
 
 
 @pytest.fixture
-def shop(dev_rig: Rig) -> Rig:
+def shop(dev_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    # How busy the machine is says nothing about the checks; what the bound does has a test of its own.
+    monkeypatch.setattr(gathering, "SECONDS", 60.0)
+    monkeypatch.setattr(downloads, "CONNECT_SECONDS", 30.0)
+    monkeypatch.setattr(downloads, "SECONDS", 30.0)
     dev_rig.sandbox.surroundings.create_log_group(ACCOUNT_ID, REGION, "/ecs/shop")
     return dev_rig
 
@@ -374,12 +380,12 @@ def test_the_breaker_acts_after_as_many_tasks_as_ecs_says(
 # Images
 
 
-def image_index(*architectures: str) -> dict[str, Any]:
-    return {"manifests": [{"platform": {"os": "linux", "architecture": one}} for one in architectures]}
-
-
 SCOPE = Scope(ACCOUNT_ID, REGION)
 IMAGE = ImageTag("v1", "sha256:" + "a" * 64, None, None)
+ON_X86 = Asked("X86_64", "linux")
+ON_ARM = Asked("ARM64", "linux")
+ON_WINDOWS = Asked("X86_64", "windows")
+ON_INSTANCES = Asked("", "linux")
 
 
 @pytest.fixture
@@ -394,21 +400,109 @@ def manifest(document: dict[str, Any]) -> dict[str, Any]:
     return {"images": [{"imageManifest": json.dumps(document)}]}
 
 
-def architecture(of: Definition) -> tuple[str, str]:
-    one = architecture_check(SCOPE, "app", f"{REPOSITORY}:v1", IMAGE, of)
-    return one.level, one.text
+def image_index(*platforms: tuple[str, str]) -> dict[str, Any]:
+    return manifest(
+        {"manifests": [{"platform": {"os": system, "architecture": one}} for system, one in platforms]}
+    )
 
 
-def test_an_image_of_another_architecture_is_refused(ecr_says: dict[str, Any]) -> None:
-    ecr_says["batch_get_image"] = manifest(image_index("arm64", "unknown"))
-    level, text = architecture({"runtimePlatform": {"cpuArchitecture": "X86_64"}})
-    assert (level, "Built for arm64, and the tasks are X86_64" in text) == (REFUSE, True)
-    assert architecture({"runtimePlatform": {"cpuArchitecture": "ARM64"}})[0] == OK
+ARM = ("linux", "arm64")
+INTEL = ("linux", "amd64")
 
 
-def test_an_architecture_that_the_manifest_does_not_state_is_not_guessed(ecr_says: dict[str, Any]) -> None:
-    ecr_says["batch_get_image"] = manifest({"config": {"digest": "sha256:0"}, "layers": []})
-    assert "Not stated" in architecture({})[1]
+@pytest.mark.parametrize(
+    ("platforms", "asked", "level", "told"),
+    [
+        ([INTEL, ARM], ON_X86, OK, "Built for linux/amd64, linux/arm64; the tasks are X86_64."),
+        ([ARM, ("unknown", "unknown")], ON_ARM, OK, "Built for linux/arm64; the tasks are ARM64."),
+        ([ARM], ON_X86, REFUSE, "Build the image for linux/amd64, or set runtimePlatform."),
+        ([INTEL], ON_ARM, REFUSE, "Build the image for linux/arm64, or set runtimePlatform."),
+        ([("linux", "386")], ON_X86, OK, "Built for linux/386"),
+        ([INTEL], ON_WINDOWS, REFUSE, "Build the image for windows/amd64"),
+        ([("windows", "amd64")], ON_WINDOWS, OK, "Built for windows/amd64"),
+        ([("linux", "aarch64")], ON_ARM, OK, "Built for linux/arm64"),
+        ([ARM], ON_INSTANCES, OK, "Built for linux/arm64. The definition names no runtimePlatform"),
+        ([], ON_X86, OK, "Not stated by the image. The tasks are X86_64."),
+    ],
+)
+def test_the_platforms_of_an_index_are_held_against_the_tasks(
+    ecr_says: dict[str, Any], platforms: list[tuple[str, str]], asked: Asked, level: str, told: str
+) -> None:
+    ecr_says["batch_get_image"] = image_index(*platforms)
+    one = architecture_check(SCOPE, "app", f"{REPOSITORY}:v1", IMAGE, asked)
+    assert (one.level, told in one.text) == (level, True), one.text
+
+
+def test_fargate_takes_x86_64_where_nothing_is_said_and_instances_take_what_they_are() -> None:
+    assert Asked.of({}, is_fargate=True) == ON_X86
+    assert Asked.of({}, is_fargate=False) == ON_INSTANCES
+    windows = {"cpuArchitecture": "X86_64", "operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}
+    assert Asked.of({"runtimePlatform": windows}, is_fargate=False) == ON_WINDOWS
+
+
+def of_image(tag: str, **more: Any) -> Definition:
+    return definition(container={"image": f"{REPOSITORY}:{tag}"}, **more)
+
+
+def test_a_single_manifest_is_judged_by_the_images_configuration(shop: Rig) -> None:
+    arm = {"runtimePlatform": {"cpuArchitecture": "ARM64"}}
+    for tag in ("v2-arch", "v3-arm64"):
+        shop.push(tag)
+        level, text = check(shop, "architecture-app", of_image(tag))
+        assert (level, "Built for linux/arm64, and the tasks are X86_64" in text) == (REFUSE, True)
+        assert check(shop, "architecture-app", of_image(tag, **arm))[0] == OK
+    assert check(shop, "architecture-app") == (OK, "Built for linux/amd64; the tasks are X86_64.")
+    assert check(shop, "architecture-app", definition(**arm))[0] == REFUSE
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("access-denied", "it answered 400"),
+        ("outage", "it answered 503"),
+        ("reset", "the connection broke off"),
+    ],
+)
+def test_a_configuration_that_does_not_come_is_said_and_not_asked_for_at_each_key(
+    shop: Rig, kind: str, told: str
+) -> None:
+    shop.sandbox.faults.add(kind, service="s3", count=1)
+    for _ in range(2):
+        level, text = check(shop, "architecture-app")
+        assert (
+            level,
+            f"the image's configuration could not be downloaded from 127.0.0.1: {told}" in text,
+        ) == (WARN, True), text
+    assert check(shop, "image-app")[0] == OK
+    gathering.answers.clear()
+    assert check(shop, "architecture-app")[0] == OK
+
+
+def test_a_slow_download_costs_only_its_own_check(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    found(shop, definition())
+    gathering.answers.clear()
+    monkeypatch.setattr(downloads, "SECONDS", 0.2)
+    shop.sandbox.faults.add("latency", service="s3", milliseconds=800, count=1)
+    checks = found(shop, definition())
+    assert "no answer in time" in checks["architecture-app"].text
+    assert [checks[name].level for name in ("image-app", "architecture-app", "expiry-app")] == [OK, WARN, OK]
+
+
+def test_what_was_changed_on_its_way_is_not_believed(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aws.ecr.fetch", lambda *_, **__: b'{"os": "linux", "architecture": "amd64"}')
+    level, text = check(shop, "architecture-app")
+    assert (level, "its sha256 differs" in text) == (WARN, True)
+
+
+@pytest.mark.parametrize("body", [b"# Helm", b"[]", b"{}"])
+def test_what_is_no_configuration_states_nothing(ecr_says: dict[str, Any], body: bytes) -> None:
+    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    ecr_says["batch_get_image"] = manifest({"config": {"digest": digest}, "layers": []})
+    ecr_says["get_download_url_for_layer"] = {"downloadUrl": "https://layers.example/config"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aws.ecr.fetch", lambda *_, **__: body)
+        one = architecture_check(SCOPE, "app", f"{REPOSITORY}:v1", IMAGE, ON_X86)
+    assert (one.level, one.text) == (OK, "Not stated by the image. The tasks are X86_64.")
 
 
 def test_critical_findings_of_a_scan_are_warned_of() -> None:
@@ -434,6 +528,7 @@ DENIABLE = [
     ("logs", "DescribeLogGroups", "log-group-app"),
     ("ecr", "DescribeImages", "image-app"),
     ("ecr", "BatchGetImage", "architecture-app"),
+    ("ecr", "GetDownloadUrlForLayer", "architecture-app"),
     ("ecr", "GetLifecyclePolicy", "expiry-app"),
     ("application-autoscaling", "DescribeScalableTargets", "autoscaler"),
     ("servicequotas", "GetServiceQuota", "fargate-quota"),
@@ -506,6 +601,7 @@ def test_calls_of_a_plan_and_of_the_next_one(balanced: Rig) -> None:
         scaling,
         "ecr:BatchGetImage",
         "ecr:DescribeImages",
+        "ecr:GetDownloadUrlForLayer",
         "ecr:GetLifecyclePolicy",
         "elasticloadbalancing:DescribeTargetGroupAttributes",
         "elasticloadbalancing:DescribeTargetGroups",

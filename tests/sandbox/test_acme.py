@@ -195,7 +195,7 @@ def test_every_repository_has_good_and_bad_tags_to_choose_from(acme: SandboxServ
             assert any(tag.endswith("-crash") for tag in tags)
             assert any(tag.endswith("-oom") for tag in tags)
             assert not any(tag.endswith("-missing") for tag in tags)
-            assert all(re.fullmatch(r"\d{4}\.\d\d\.\d\d-\d+(-crash|-oom)?", tag) for tag in tags)
+            assert all(re.fullmatch(r"\d{4}\.\d\d\.\d\d-\d+(-crash|-oom|-arch)?", tag) for tag in tags)
             assert all(detail["imagePushedAt"] <= acme.world.now for detail in details)
             assert len({detail["imageDigest"] for detail in details}) == len(details)
 

@@ -19,7 +19,7 @@ def lived_in() -> tuple[Ecs, dict[str, str]]:
     check = {"healthCheck": {"command": ["CMD", "true"]}, "memoryReservation": 128, "memory": 256}
     ecs.steady(
         2,
-        taskDefinition=ecs.define(container=check, runtimePlatform={"cpuArchitecture": "ARM64"}),
+        taskDefinition=ecs.define("v1-arm64", container=check, runtimePlatform={"cpuArchitecture": "ARM64"}),
         deploymentConfiguration={
             **BREAKER,
             "alarms": {"enable": True, "rollback": True, "alarmNames": ["high-5xx"]},

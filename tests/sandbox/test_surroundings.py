@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
+import urllib3
 from botocore.exceptions import ClientError
 
 from sandbox.ports import Caller
@@ -31,6 +35,55 @@ def test_ecr_tells_tags_digests_and_push_times(sandbox: SandboxServer) -> None:
     with pytest.raises(ClientError) as caught:
         ecr.describe_images(repositoryName="shop/app", imageIds=[{"imageTag": "none"}])
     assert code_of(caught) == "ImageNotFoundException"
+
+
+def configuration_url(sandbox: SandboxServer, tag: str) -> tuple[str, str]:
+    """Push an image; return the digest of its configuration and where to download it."""
+    ecr = client(sandbox, "ecr")
+    sandbox.surroundings.registry.push(ACCOUNT_ID, "us-east-1", "shop/app", tag, at=datetime.now(UTC))
+    got = ecr.batch_get_image(repositoryName="shop/app", imageIds=[{"imageTag": tag}])
+    digest = json.loads(got["images"][0]["imageManifest"])["config"]["digest"]
+    answer = ecr.get_download_url_for_layer(repositoryName="shop/app", layerDigest=digest)
+    return digest, answer["downloadUrl"]
+
+
+def download(url: str) -> tuple[int, bytes]:
+    answer = urllib3.request("GET", url)
+    return answer.status, answer.data
+
+
+@pytest.mark.parametrize(
+    ("tag", "architecture"), [("v1", "amd64"), ("v1-arch", "arm64"), ("v1-arm64", "arm64")]
+)
+def test_an_images_configuration_can_be_downloaded(
+    sandbox: SandboxServer, tag: str, architecture: str
+) -> None:
+    digest, url = configuration_url(sandbox, tag)
+    status, body = download(url)
+    assert (status, "sha256:" + hashlib.sha256(body).hexdigest()) == (200, digest)
+    assert (json.loads(body)["architecture"], json.loads(body)["os"]) == (architecture, "linux")
+
+
+def test_a_download_needs_a_signature_that_fits_and_is_young(sandbox: SandboxServer) -> None:
+    _, url = configuration_url(sandbox, "v1")
+    _, other = configuration_url(sandbox, "v2")
+    bare, query = url.split("?")
+    for refused in (bare, f"{other.split('?')[0]}?{query}", url.replace("X-Amz-Date=20", "X-Amz-Date=19")):
+        assert download(refused)[0] == 403
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=3601), tick=True):
+        assert b"Request has expired" in download(url)[1]
+
+
+def test_no_url_is_given_for_what_the_registry_does_not_have(sandbox: SandboxServer) -> None:
+    digest, _ = configuration_url(sandbox, "v1")
+    ecr = client(sandbox, "ecr")
+    for repository, layer, code in (
+        ("shop/none", digest, "RepositoryNotFoundException"),
+        ("shop/app", f"sha256:{'0' * 64}", "LayersNotFoundException"),
+    ):
+        with pytest.raises(ClientError) as caught:
+            ecr.get_download_url_for_layer(repositoryName=repository, layerDigest=layer)
+        assert code_of(caught) == code
 
 
 def test_an_image_is_found_by_tag_or_digest_and_missing_ones_never(sandbox: SandboxServer) -> None:
