@@ -16,7 +16,7 @@ from access import rules, wishes
 from access.bounds import widens
 from access.decisions import PermissionMissing
 from access.models import ApiToken, BindingRequest, RoleBinding
-from access.queries import access_for
+from access.queries import Access, access_for
 from access.records import Actor, person_facts, record_group, record_person
 from access.sessions import end_sessions
 from access.wishes import AccessMoved, Gain, Wish
@@ -301,25 +301,33 @@ def approve_request(
     now = now or timezone.now()
     with refusals_recorded(actor, str(asked), request), transaction.atomic():
         lock_access()
-        wish = Wish(asked.kind, asked.wish, asked.title)
-        gains = wishes.gains_of(wish)
-        rules.require_rights(access_for(actor), gains, now)
-        require_other(asked, gains, actor)
-        if not asked.requester.is_active:
-            raise AccessMoved(f"{asked.requester}, who asked for this, is disabled.")
-        rules.require_rights(access_for(asked.requester), gains, now)
+        wish = wish_of(asked)
+        require_agreement(asked, wishes.gains_of(wish), access_for(actor), now)
         close(asked, BindingRequest.State.APPLIED, actor, now)
         by = {"request": str(asked), "requested_by": asked.requester.get_username()}
         carry_out(wish, actor, asked.reason, by, now, request)
         note(asked, "access.request_approved", actor, asked.reason, request)
 
 
-def require_other(asked: BindingRequest, gains: list[Gain], actor: User) -> None:
+def wish_of(asked: BindingRequest) -> Wish:
+    return Wish(asked.kind, asked.wish, asked.title)
+
+
+def require_agreement(asked: BindingRequest, gains: list[Gain], access: Access, now: datetime) -> None:
+    """Raise unless the agreement of this person would let a change of access happen, and its requester still may ask."""
+    rules.require_rights(access, gains, now)
+    require_other(asked, gains, access.user.pk)
+    if not asked.requester.is_active:
+        raise AccessMoved(f"{asked.requester}, who asked for this, is disabled.")
+    rules.require_rights(access_for(asked.requester), gains, now)
+
+
+def require_other(asked: BindingRequest, gains: list[Gain], person: int | None) -> None:
     """Raise unless the person neither asked for this nor gains by it."""
     gainers = {pk for one in gains if widens(one.before, one.after) for pk in one.people}
-    if actor.pk == asked.requester_id:
+    if person == asked.requester_id:
         raise AccessMoved("You asked for this; somebody else has to agree.", advice="")
-    if actor.pk in gainers:
+    if person in gainers:
         raise AccessMoved("This widens your own access; somebody else has to agree.", advice="")
 
 

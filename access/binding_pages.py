@@ -28,6 +28,7 @@ from access.decisions import ACTION_PHRASES, ROLE_LABELS, ROLES
 from access.models import BindingRequest, RoleBinding
 from access.records import id_of, subject_of
 from access.step_up import require_recent_sign_in
+from access.waiting import open_requests
 from access.wishes import subject_from
 from ecsconsole.http import ConsoleRequest, render_page
 
@@ -80,15 +81,9 @@ def bindings(request: ConsoleRequest) -> HttpResponse:
         "rows": [Row(binding, now) for binding in page],
         "is_by_place": order is BY_PLACE,
         "is_filtered": any(value for name, value in request.GET.items() if name not in {"page", "by"}),
-        "waiting": waiting(now),
+        "waiting": open_requests(now),
     }
     return render_page(request, "access/bindings.html", context, partial="bindings")
-
-
-def waiting(now: datetime) -> list[BindingRequest]:
-    """Return the changes of access that wait for a second person."""
-    rows = BindingRequest.objects.filter(state=BindingRequest.State.OPEN, expires_at__gt=now)
-    return list(rows.select_related("requester"))
 
 
 @require_http_methods(["GET", "POST"])
@@ -152,7 +147,7 @@ def approve(request: ConsoleRequest, pk: int) -> HttpResponse:
     require_recent_sign_in(request)
     approve_request(asked=asked, actor=request.user, request=request)
     messages.info(request, f"{asked} is applied: {asked.get_kind_display().lower()} {asked.title}.")
-    return HttpResponseRedirect(reverse("bindings"), status=303)
+    return HttpResponseRedirect(where_asked(request), status=303)
 
 
 @require_POST
@@ -163,7 +158,12 @@ def refuse(request: ConsoleRequest, pk: int) -> HttpResponse:
     require_recent_sign_in(request)
     refuse_request(asked=asked, actor=request.user, reason=request.POST.get("reason", ""), request=request)
     messages.info(request, f"{asked} is closed; nothing was changed.")
-    return HttpResponseRedirect(reverse("bindings"), status=303)
+    return HttpResponseRedirect(where_asked(request), status=303)
+
+
+def where_asked(request: ConsoleRequest) -> str:
+    """Return the page on which a request was decided: the inbox, or the list of bindings."""
+    return reverse("approvals" if request.POST.get("from") == "inbox" else "bindings")
 
 
 def lead_back(request: ConsoleRequest, outcome: Outcome, done: str, where: str = "") -> HttpResponse:

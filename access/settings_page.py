@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from access.binding_pages import waiting
+from access.waiting import open_requests
 from ecsconsole.http import ConsoleRequest, render_page
 
 
@@ -93,5 +93,5 @@ def settings_index(request: ConsoleRequest) -> HttpResponse:
     """List the pages of settings."""
     entries = entries_for(request)
     sees_requests = any(entry.url_name == "bindings" for entry in entries)
-    context = {"entries": entries, "waiting": waiting(timezone.now()) if sees_requests else []}
+    context = {"entries": entries, "waiting": open_requests(timezone.now()) if sees_requests else []}
     return render_page(request, "access/settings.html", context)

@@ -14,11 +14,12 @@ class DeploymentsConfig(AppConfig):
     def ready(self) -> None:
         """Say who may watch changes: one of them, where it can be seen; that any moved, where anything can.
 
-        And listen to the ledger for what is said of changes beside their moves.
+        And listen to the ledger for what is said of changes beside their moves, and of changes of access.
         """
         from audit import observers
         from clusters.search import register_finder
         from deployments.announcing import announce_entry
+        from deployments.nudges import nudge_of_entry
         from deployments.search import find_changes
         from live import topics
 
@@ -27,6 +28,7 @@ class DeploymentsConfig(AppConfig):
         topics.register("approvals", may_watch_any)
         register_finder(find_changes)
         observers.watch_entries(announce_entry)
+        observers.watch_entries(nudge_of_entry)
 
 
 def may_watch_change(access: Access, ident: str) -> bool:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from deployments.models import Change
 from live.bus import publish_on_commit
+
+if TYPE_CHECKING:
+    from audit.models import AuditEntry
+
+# What the ledger calls asking for a change of access, and each answer.
+ACCESS_REQUEST = "access.request"
 
 
 def nudge(change: Change) -> None:
@@ -12,6 +20,12 @@ def nudge(change: Change) -> None:
     if change.needs_approval:
         names.append("approvals")
     publish_on_commit(*names)
+
+
+def nudge_of_entry(entry: AuditEntry) -> None:
+    """Publish that a change of access waits for a second person, or does so no longer."""
+    if entry.action.startswith(ACCESS_REQUEST):
+        publish_on_commit("approvals")
 
 
 def nudge_governance() -> None:

@@ -16,6 +16,7 @@ from access.decisions import Binding, decide
 from access.models import RoleBinding
 from access.queries import Access
 from access.resources import Resource
+from access.waiting import requests_for
 from clusters.models import Service, ServiceDeployment, Task
 from clusters.service_view import primary_of
 from deployments.approvals import roles_at
@@ -51,10 +52,10 @@ def changes_with_places() -> QuerySet[Change]:
 
 
 def rail_counts(access: Access) -> RailCounts:
-    """Count what is active and what waits for this person, in two queries."""
+    """Count what is active and what waits for this person, in two queries and those of `requests_for`."""
     active = access.visible(Change.objects.filter(state__in=sorted(ACTIVE))).count()
     waiting = waiting_for(access).count() if access.holds("change.approve") else 0
-    return RailCounts(active, waiting)
+    return RailCounts(active, waiting + len(requests_for(access, timezone.now())))
 
 
 def waiting_for(access: Access) -> QuerySet[Change]:

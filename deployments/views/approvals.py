@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from access.step_up import require_recent_sign_in
+from access.waiting import open_requests, requests_for
 from clusters.models import ServiceDeployment, Task
 from clusters.strip import Strip, strip_of
 from deployments.actions import (
@@ -69,16 +70,21 @@ def approvals(request: ConsoleRequest) -> HttpResponse:
     now = timezone.now()
     waiting = waiting_for(request.access).count()
     mine = mine_of(request).filter(state=State.AWAITING_APPROVAL).count()
+    to_agree = requests_for(request.access, now)
+    own_access = list(open_requests(now).filter(requester=request.user))
     found = list(chosen(request, show)[:SHOWN])
     context = {
         "show": show,
-        "waiting_count": waiting,
-        "mine_count": mine,
+        "change_count": waiting,
+        "access_count": len(to_agree),
+        "waiting_count": waiting + len(to_agree),
+        "mine_count": mine + len(own_access),
+        "access_requests": {WAITING: to_agree, MINE: own_access}.get(show, []),
         "items": [] if show == DECIDED else items_of(request, found, now),
         "decided": found if show == DECIDED else [],
         "next_deadline": min((c.deadline_at for c in found if c.deadline_at), default=None),
         "paused": paused_deployments(request.access) if show == WAITING else [],
-        "can_approve": request.access.holds("change.approve"),
+        "can_approve": request.access.holds("change.approve") or request.access.holds("access.manage"),
         "reviews": list(open_reviews(request.access)[:SHOWN]) if show == WAITING else [],
         "sent_back": sent_back_to(request.access) if show != DECIDED else [],
         "figures": figures_of(request.user.pk, now) if request.access.holds("change.approve") else None,

@@ -125,6 +125,7 @@ def test_voided_approval_is_shown_with_what_moved(
 
 def break_glass(change: Change, person: User) -> Override:
     now = timezone.now()
+    Change.objects.filter(pk=change.pk).update(dispatched_at=now)
     return Override.objects.create(
         change=change,
         kind="break_glass",
