@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from access.decisions import PermissionMissing
 from aws.errors import AwsError
+from ecsconsole.characters import SENTENCE, is_storable
 from ecsconsole.errors import ConsoleError, as_console_error
 
 logger = structlog.get_logger(__name__)
@@ -139,6 +141,17 @@ def known(request: HttpRequest, error: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, error: Exception) -> HttpResponse:
     return answer(NotHere("Nothing is at this address, or you may not see it."))
+
+
+def unstorable(request: HttpRequest) -> HttpResponse | None:
+    """Return the refusal of a request with a character that no database keeps, None for any other."""
+    try:
+        body = json.loads(request.body or b"null")
+    except ValueError:
+        # What is no JSON is for the view to say.
+        body = None
+    sent = [request.path_info, dict(request.GET.lists()), body]
+    return None if is_storable(sent) else answer(BadRequest(SENTENCE))
 
 
 def unread(request: HttpRequest, error: HttpError) -> HttpResponse:

@@ -32,7 +32,8 @@ def as_json(view: View) -> View:
     @login_not_required
     @wraps(view)
     def answered(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
+        refused = errors.unstorable(request)
+        response = refused or view(request, *args, **kwargs)
         if response.status_code == errors.MethodNotAllowed.status:
             allowed = response.headers.get("Allow", "")
             response = errors.answer(errors.MethodNotAllowed(f"This address answers {allowed}."))
@@ -40,6 +41,7 @@ def as_json(view: View) -> View:
         response["Cache-Control"] = "no-store"
         return response
 
+    answered.checks_characters = True  # type: ignore[attr-defined]
     return answered
 
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from ecsconsole.characters import is_storable
+
 Path = tuple[str | int, ...]
 BLANK = re.compile(r"[ \t\n\r]*")
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -128,6 +130,8 @@ def read_string(text: str, at: int) -> tuple[str, int]:
         value, end = DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
         raise TextError(text, at, "This text in quotes does not end, or has a wrong escape.") from error
+    if not is_storable(value):
+        raise TextError(text, at, "This text has a NUL character or half a character in it; take it out.")
     return str(value), end
 
 

@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "access.middleware.AccessMiddleware",
     "access.middleware.FactorRequiredMiddleware",
+    "ecsconsole.characters.CharactersMiddleware",
     "ecsconsole.errors.ErrorPageMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

@@ -128,6 +128,12 @@ def test_every_json_text_is_read_as_python_reads_it(value: Any, indent: int | No
         assert json.loads(text[start:end]) == found
 
 
+@pytest.mark.parametrize("escape", [r"\u0000", r"\ud83d"])
+def test_text_that_no_database_keeps_is_refused_with_its_line(escape: str) -> None:
+    with pytest.raises(TextError, match="Line 2: This text has a NUL character"):
+        parse('{"a": "fine",\n"b": "x' + escape + '"}')
+
+
 @given(st.text('{}[]",:1a\n\\', max_size=30))
 def test_what_python_refuses_is_refused(text: str) -> None:
     try:
