@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from access.step_up import require_recent_sign_in
 from ecsconsole.http import ConsoleRequest, render_page
 from notifications import channels
 from notifications.forms import ChannelForm, SubscriptionForm
@@ -19,6 +20,15 @@ PERMISSION = "settings.manage"
 LIST, FORM, ONE, DELIVERIES = (
     f"notifications/{name}.html" for name in ("channels", "channel_form", "channel", "deliveries")
 )
+
+
+def require_manager(request: ConsoleRequest) -> None:
+    """Let in who may change settings and proved lately who they are: a channel carries news of production elsewhere.
+
+    Forms ask when they are opened, too, so that a secret is seldom typed before the proof and carried past it.
+    """
+    request.access.require(PERMISSION)
+    require_recent_sign_in(request)
 
 
 def to_channel(pk: int) -> HttpResponse:
@@ -36,7 +46,7 @@ def list_channels(request: ConsoleRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def add_channel(request: ConsoleRequest, type_: str) -> HttpResponse:
     """Add a channel of a type; its address and secret are taken in and never given out."""
-    request.access.require(PERMISSION)
+    require_manager(request)
     if type_ not in Channel.Type.values:
         raise Http404
     form = ChannelForm(type_, None, request.POST if request.method == "POST" else None)
@@ -58,7 +68,7 @@ def add_channel(request: ConsoleRequest, type_: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def edit_channel(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Change a channel's name, address or secret."""
-    request.access.require(PERMISSION)
+    require_manager(request)
     channel = get_object_or_404(Channel, pk=pk)
     form = ChannelForm(channel.type, channel, request.POST if request.method == "POST" else None)
     if request.method == "GET" or not form.is_valid():
@@ -105,7 +115,7 @@ def show_one(
 @require_POST
 def test_channel(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Send a test message on the way that news takes."""
-    request.access.require(PERMISSION)
+    require_manager(request)
     channel = get_object_or_404(Channel, pk=pk)
     channels.send_test(channel=channel, actor=request.user, now=timezone.now(), request=request)
     return to_channel(pk)
@@ -114,7 +124,7 @@ def test_channel(request: ConsoleRequest, pk: int) -> HttpResponse:
 @require_POST
 def switch_channel(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Switch a channel on or off."""
-    request.access.require(PERMISSION)
+    require_manager(request)
     channel = get_object_or_404(Channel, pk=pk)
     is_on = request.POST.get("on") == "1"
     channels.switch_channel(channel=channel, is_on=is_on, actor=request.user, request=request)
@@ -124,7 +134,7 @@ def switch_channel(request: ConsoleRequest, pk: int) -> HttpResponse:
 @require_POST
 def remove_channel(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Remove a channel for good."""
-    request.access.require(PERMISSION)
+    require_manager(request)
     channel = get_object_or_404(Channel, pk=pk)
     channels.remove_channel(channel=channel, actor=request.user, request=request)
     messages.info(request, f"{channel} is removed.")
@@ -134,7 +144,7 @@ def remove_channel(request: ConsoleRequest, pk: int) -> HttpResponse:
 @require_POST
 def add_subscription(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Let a channel be told more."""
-    request.access.require(PERMISSION)
+    require_manager(request)
     channel = get_object_or_404(Channel, pk=pk)
     form = SubscriptionForm(request.POST, instance=Subscription(channel=channel))
     if not form.is_valid():
@@ -146,7 +156,7 @@ def add_subscription(request: ConsoleRequest, pk: int) -> HttpResponse:
 @require_POST
 def remove_subscription(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Let a channel be told less."""
-    request.access.require(PERMISSION)
+    require_manager(request)
     subscription = get_object_or_404(Subscription.objects.select_related("channel"), pk=pk)
     channel_id = subscription.channel_id
     channels.remove_subscription(subscription=subscription, actor=request.user, request=request)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
+import time_machine
 from django.apps import apps
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from access.groups import add_mapping
@@ -132,6 +139,78 @@ def test_dead_letter_is_listed_with_its_error_and_sent_again_once(
     assert erin.post(f"{LIST}deliveries/{delivery.pk}/again/").status_code == 303
     assert erin.post(f"{LIST}deliveries/{delivery.pk}/again/").status_code == 409
     assert AuditEntry.objects.filter(action="delivery.sent_again").count() == 1
+
+
+# A channel carries news of production elsewhere, so changing one asks for a recent proof.
+
+
+@pytest.fixture
+def old_sign_in(settings: Any, as_: SignedIn) -> Iterator[Client]:
+    """erin, whose session goes on and whose proof of who she is does not."""
+    settings.STEP_UP = timedelta(minutes=15)
+    erin = as_("erin")
+    erin.get(LIST)
+    with time_machine.travel(timezone.now() + timedelta(minutes=16), tick=True):
+        yield erin
+
+
+def carried(html: str) -> dict[str, list[str]]:
+    """Return the fields that the page of the proof carries on, as a browser would send them."""
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', html):
+        if name != "csrfmiddlewaretoken":
+            fields.setdefault(unescape(name), []).append(unescape(value))
+    return fields
+
+
+def facts_of_channels() -> list[Any]:
+    return [list(model.objects.order_by("pk").values()) for model in (Channel, Subscription, Message)]
+
+
+@pytest.mark.parametrize("path", ["add/webhook/", "{pk}/edit/"])
+def test_form_of_a_channel_asks_for_a_recent_sign_in_first(
+    old_sign_in: Client, make_channel: MakeChannel, path: str
+) -> None:
+    channel = make_channel("webhook", "https://hooks.example/a")
+    answer = old_sign_in.get(LIST + path.format(pk=channel.pk))
+    assert answer.status_code == 302
+    assert answer["Location"].startswith(reverse("confirm-sign-in"))
+    # Looking asks for nothing.
+    for page in (LIST, f"{LIST}{channel.pk}/", f"{LIST}deliveries/"):
+        assert old_sign_in.get(page).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "typed"),
+    [
+        ("add/webhook/", {"name": "#new", "address": "https://127.0.0.1/b", "secret": SECRET}),
+        ("{pk}/edit/", {"name": "#moved", "address": "https://127.0.0.1/c"}),
+        ("{pk}/test/", {}),
+        ("{pk}/switch/", {"on": "0"}),
+        ("{pk}/remove/", {}),
+        ("{pk}/subscriptions/", {"kinds": ["change.failed", "hook.paused"], "cluster": "prod-*"}),
+        ("subscriptions/{subscription}/remove/", {}),
+    ],
+)
+def test_change_of_a_channel_waits_for_a_proof_and_keeps_what_was_typed(
+    old_sign_in: Client, make_channel: MakeChannel, settings: Any, path: str, typed: dict[str, Any]
+) -> None:
+    settings.NOTIFICATION_ALLOW_HOSTS = ["127.0.0.1"]
+    channel = make_channel("webhook", "https://hooks.example/a")
+    address = LIST + path.format(pk=channel.pk, subscription=channel.subscriptions.get().pk)
+    before = facts_of_channels()
+    waiting = old_sign_in.post(address, typed)
+    page = waiting.content.decode()
+    assert waiting.status_code == 403
+    assert "no-store" in waiting["Cache-Control"]
+    assert facts_of_channels() == before
+    fields = carried(page)
+    assert fields == {name: value if isinstance(value, list) else [value] for name, value in typed.items()}
+    wrong = old_sign_in.post(address, {**fields, "proof_password": "wrong"})
+    assert wrong.status_code == 403
+    assert facts_of_channels() == before
+    assert old_sign_in.post(address, {**fields, "proof_password": "demo"}).status_code == 303
+    assert facts_of_channels() != before
 
 
 @pytest.mark.parametrize("name", ["alice", "bob", "carol", "dan", "mallory"])
