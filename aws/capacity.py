@@ -30,6 +30,17 @@ def provider_states(scope: Scope, names: Sequence[str]) -> dict[str, str]:
     return {str(item["name"]): str(item.get("status", "")) for item in answer.get("capacityProviders") or []}
 
 
+def attached_providers(scope: Scope, cluster: str) -> list[str]:
+    """Return the names of the capacity providers that a cluster may use. IAM: ecs:DescribeClusters."""
+    found = read(scope, "ecs", "describe_clusters", clusters=[cluster]).get("clusters") or [{}]
+    return [name_of(str(name)) for name in found[0].get("capacityProviders") or []]
+
+
+def name_of(provider: str) -> str:
+    """Return the name of a capacity provider, which strategies may also name by its ARN."""
+    return provider.rsplit("/", 1)[-1]
+
+
 def rooms(scope: Scope, cluster: str) -> list[Room]:
     """Return what is left on the cluster's ACTIVE instances whose agent is connected, up to 300; two to six calls.
 

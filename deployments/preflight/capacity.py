@@ -9,6 +9,7 @@ from aws import capacity
 from aws.capacity import Room
 from aws.errors import AwsError
 from aws.scope import Scope
+from clusters.models import Cluster
 from deployments.plans import OK, REFUSE, WARN, Check
 from deployments.preflight.gathering import Look, answers, reason_of
 from deployments.task_sizes import number, size_problem
@@ -72,7 +73,8 @@ def platform_check(facts: Document, definition: Document) -> Check:
 
 
 def providers_of(facts: Document) -> list[str]:
-    return [str(item.get("capacityProvider")) for item in facts.get("capacityProviderStrategy") or []]
+    strategy = facts.get("capacityProviderStrategy") or []
+    return [capacity.name_of(str(item.get("capacityProvider"))) for item in strategy]
 
 
 def on_fargate(facts: Document, definition: Document) -> bool:
@@ -84,13 +86,15 @@ def on_fargate(facts: Document, definition: Document) -> bool:
 
 
 def capacity_looks(
-    scope: Scope, cluster: str, facts: Document, definition: Document, churn: Document
+    scope: Scope, place: Cluster, facts: Document, definition: Document, churn: Document
 ) -> Iterable[Look]:
     """Return looks at providers, instances and quotas, whichever the service depends on."""
-    own = tuple(name for name in providers_of(facts) if name not in FARGATE)
-    if own:
+    cluster, named = place.name, tuple(providers_of(facts))
+    own = tuple(name for name in named if name not in FARGATE)
+    if named:
+        known = frozenset(capacity.name_of(name) for name in place.facts.get("capacityProviders") or [])
         title = "Capacity providers"
-        yield Look("capacity-providers", title, lambda: [provider_check(scope, own)])
+        yield Look("capacity-providers", title, lambda: [provider_check(scope, cluster, named, known)])
     if on_fargate(facts, definition):
         kind = "FARGATE_SPOT" if providers_of(facts) == ["FARGATE_SPOT"] else "FARGATE"
         yield Look("fargate-quota", "Fargate quota", lambda: [quota_check(scope, kind, definition, churn)])
@@ -103,13 +107,27 @@ def capacity_looks(
         )
 
 
-def provider_check(scope: Scope, names: tuple[str, ...]) -> Check:
-    states = answers.get(capacity.provider_states, scope, names)
-    bad = [f"{name} is {states.get(name) or 'unknown'}" for name in names if states.get(name) != "ACTIVE"]
-    if bad:
+def provider_check(scope: Scope, cluster: str, names: tuple[str, ...], known: frozenset[str]) -> Check:
+    """Check that providers are there and attached to the cluster, Fargate's too; none, one or two calls.
+
+    `known` are those that the inventory knows as attached. It may lag behind, so only AWS itself leads to a refusal.
+    """
+    title = "Capacity providers"
+    own = tuple(name for name in names if name not in FARGATE)
+    states = answers.get(capacity.provider_states, scope, own) if own else {}
+    if bad := [f"{name} is {states.get(name) or 'unknown'}" for name in own if states.get(name) != "ACTIVE"]:
         text = f"{', '.join(bad)}: ECS would place no task there. Change the strategy first."
-        return Check("capacity-providers", "Capacity providers", REFUSE, text)
-    return Check("capacity-providers", "Capacity providers", OK, f"{', '.join(names)}: ACTIVE.")
+        return Check("capacity-providers", title, REFUSE, text)
+    # Asked anew each time, so that the remedy shows.
+    attached = known if known.issuperset(names) else capacity.attached_providers(scope, cluster)
+    if absent := [name for name in names if name not in attached]:
+        others = f"attached are {', '.join(attached)}" if attached else "none is attached"
+        text = (
+            f"{', '.join(absent)} is not attached to {cluster}: ECS refuses the strategy. Attach it with"
+            f" PutClusterCapacityProviders, or choose another: {others}."
+        )
+        return Check("capacity-providers", title, REFUSE, text)
+    return Check("capacity-providers", title, OK, f"{', '.join(names)}: ACTIVE and attached to {cluster}.")
 
 
 def quota_check(scope: Scope, kind: str, definition: Document, churn: Document) -> Check:

@@ -25,9 +25,9 @@ def rollout_checks(
     """Return the checks of a rollout of a definition, by itself the present one, with this much set otherwise.
 
     Takes four seconds at most. Calls of AWS in all: 4 for each image of ECR, 1 for each role, secret, parameter and
-    log group, 2 for each target group, 1 for alarms, 1 or 4 for the autoscaler, 1 for the Fargate quota or 2 to 6 for
-    instances. A usual service on Fargate with a load balancer, one image, two roles and two secrets costs 13; the next
-    plan within half a minute asks only for what was absent.
+    log group, 2 for each target group, 1 for alarms, 1 or 4 for the autoscaler, up to 2 for capacity providers, 1 for
+    the Fargate quota or 2 to 6 for instances. A usual service on Fargate with a load balancer, one image, two roles
+    and two secrets costs 13; the next plan within half a minute asks only for what was absent.
     """
     try:
         current = masked_definition(service, service.task_definition_arn)
@@ -48,7 +48,7 @@ def rollout_checks(
         *secrets.secret_looks(scope, new),
         *logs.log_looks(scope, new),
         *balancing.balancing_looks(scope, facts, new),
-        *capacity.capacity_looks(scope, service.cluster.name, facts, new, churn),
+        *capacity.capacity_looks(scope, service.cluster, facts, new, churn),
         *rollout.safety_looks(scope, service, churn, configuration),
     ]
     return [

@@ -27,6 +27,16 @@ def invalid(message: str) -> ApiError:
     return ApiError("InvalidParameterException", message)
 
 
+def check_attached(strategy: list[Document] | None, attached: list[str]) -> None:
+    """Refuse a strategy that names a provider which the cluster does not have."""
+    known = {last_part(name) for name in attached}
+    if any(last_part(item["capacityProvider"]) not in known for item in strategy or []):
+        raise invalid(
+            "The specified capacity provider strategy cannot contain a capacity provider that is not associated with"
+            " the cluster. Associate the capacity provider with the cluster and try again."
+        )
+
+
 def _arn(context: Context, name: str) -> str:
     return arn(context.region.name, context.region.account_id, "capacity-provider", name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox import render
 from sandbox.names import RESOURCE_NAME, arn, last_part
-from sandbox.operations.capacity_providers import FARGATE
+from sandbox.operations.capacity_providers import FARGATE, check_attached
 from sandbox.operations.registry import Context, failure, operation, read_tags
 from sandbox.paging import check_batch, page
 from sandbox.ports import ApiError
@@ -111,13 +111,7 @@ def put_cluster_capacity_providers(context: Context, params: Document) -> Docume
     item = context.cluster(params["cluster"])
     providers = params["capacityProviders"]
     _check_providers(context, providers)
-    for step in params["defaultCapacityProviderStrategy"]:
-        if step["capacityProvider"] not in providers:
-            raise ApiError(
-                "InvalidParameterException",
-                "The specified capacity provider strategy cannot contain a capacity provider that is not"
-                " associated with the cluster. Associate the capacity provider with the cluster and try again.",
-            )
+    check_attached(params["defaultCapacityProviderStrategy"], providers)
     item.capacity_providers = providers
     item.default_strategy = _strategy(params["defaultCapacityProviderStrategy"])
     return {"cluster": render.cluster(item, ALL_PARTS)}

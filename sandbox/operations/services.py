@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox import render, rollout, scheduler, stages, wording
 from sandbox.names import RESOURCE_NAME, arn
+from sandbox.operations.capacity_providers import check_attached
 from sandbox.operations.registry import Context, failure, find_service, operation, read_tags
 from sandbox.operations.task_definitions import usable
 from sandbox.paging import check_batch, page
@@ -111,6 +112,7 @@ def _new_service(context: Context, cluster: Cluster, params: Document, definitio
     if scheduling == "REPLICA" and params.get("desiredCount") is None:
         raise invalid("Desired count can not be blank when scheduling strategy is REPLICA.")
     config = {name: params[name] for name in CONFIG if name in params}
+    check_attached(params.get("capacityProviderStrategy"), cluster.capacity_providers)
     _choose_launch(cluster, config)
     options = {name: params[name] for name in OPTIONS if name in params}
     options["deploymentConfiguration"] = _deployment_configuration(
@@ -240,6 +242,7 @@ def update_service(context: Context, params: Document) -> Document:
     definition = usable(context.region, given) if given else service.primary.revision.task_definition
     changes = {name: params[name] for name in (CONFIG | OPTIONS) if name in params}
     _check_forced(service, params)
+    check_attached(params.get("capacityProviderStrategy"), cluster.capacity_providers)
     config = {**service.config, **{name: changes[name] for name in CONFIG if name in changes}}
     if changes.get("capacityProviderStrategy"):
         config.pop("launchType", None)

@@ -6,6 +6,7 @@ import json
 
 from sandbox import lifecycle, render, troubles, wording
 from sandbox.names import arn, last_part, parse_arn
+from sandbox.operations.capacity_providers import check_attached
 from sandbox.operations.registry import Context, failure, find_service, operation, read_tags
 from sandbox.operations.task_definitions import usable
 from sandbox.paging import check_batch, page
@@ -56,6 +57,7 @@ def run_task(context: Context, params: Document) -> Document:
 
 def _config(cluster: Cluster, params: Document, definition: TaskDefinition) -> Document:
     config = dict(params)
+    check_attached(params.get("capacityProviderStrategy"), cluster.capacity_providers)
     if not config.get("launchType") and not config.get("capacityProviderStrategy"):
         if cluster.default_strategy:
             config["capacityProviderStrategy"] = cluster.default_strategy

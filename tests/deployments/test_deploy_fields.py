@@ -352,6 +352,8 @@ def test_a_platform_version_alone_begins_a_deployment_that_is_watched(dev_rig: R
 
 def test_capacity_providers_go_with_a_forced_deployment_once(dev_rig: Rig) -> None:
     strategy = [{"capacityProvider": "FARGATE", "weight": 1}]
+    attached = {"capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": []}
+    dev_rig.call("PutClusterCapacityProviders", cluster="prod", **attached)
     with pytest.raises(InvalidSpec) as caught:
         dev_rig.plan("deploy", {"service": {"capacityProviderStrategy": strategy}})
     assert "service.forceNewDeployment" in caught.value.errors

@@ -312,7 +312,27 @@ def test_no_instance_is_refused_and_room_is_counted(shop: Rig) -> None:
 
 def test_a_capacity_provider_that_is_unknown_is_refused(shop: Rig) -> None:
     shop.service.facts["capacityProviderStrategy"] = [{"capacityProvider": "none", "weight": 1}]
-    assert check(shop, "capacity-providers")[0] == REFUSE
+    level, text = check(shop, "capacity-providers")
+    assert (level, "none is unknown" in text) == (REFUSE, True)
+
+
+def test_a_capacity_provider_that_the_cluster_does_not_have_is_refused_until_it_is_attached(
+    shop: Rig,
+) -> None:
+    arn = f"arn:aws:ecs:{REGION}:{ACCOUNT_ID}:capacity-provider/FARGATE_SPOT"
+    shop.service.facts["capacityProviderStrategy"] = [{"capacityProvider": arn, "weight": 1}]
+    level, text = check(shop, "capacity-providers")
+    assert (level, "FARGATE_SPOT is not attached to prod" in text) == (REFUSE, True)
+    assert text.endswith("Attach it with PutClusterCapacityProviders, or choose another: none is attached.")
+    # The inventory does not know it yet.
+    attached = {"capacityProviders": ["FARGATE", "FARGATE_SPOT"], "defaultCapacityProviderStrategy": []}
+    shop.call("PutClusterCapacityProviders", cluster="prod", **attached)
+    assert check(shop, "capacity-providers") == (OK, "FARGATE_SPOT: ACTIVE and attached to prod.")
+    shop.sandbox.faults.add("access-denied", operation="DescribeClusters")
+    level, text = check(shop, "capacity-providers")
+    assert (level, "the read role may not call ecs:DescribeClusters" in text) == (WARN, True)
+    shop.service.cluster.facts = {**shop.service.cluster.facts, **attached}
+    assert check(shop, "capacity-providers")[0] == OK
 
 
 # Alarms and scaling

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.ports import ApiError
-from tests.sandbox.ecs import ACCOUNT, REGION, Ecs
+from tests.sandbox.ecs import ACCOUNT, NETWORK, REGION, Ecs
 
 GROUP = f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:1f2e:autoScalingGroupName/hosts"
 
@@ -49,6 +49,28 @@ def test_clusters_take_only_providers_that_exist_and_keep_them_from_deletion() -
     gone = ecs.call("DeleteCapacityProvider", capacityProvider="hosts")["capacityProvider"]
     assert gone["status"] == "INACTIVE"
     assert ecs.call("DescribeCapacityProviders", capacityProviders=["hosts"])["failures"]
+
+
+def test_a_strategy_takes_only_providers_of_its_cluster() -> None:
+    ecs = Ecs()
+    strategy: dict[str, Any] = {"capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1}]}
+    network = {"networkConfiguration": NETWORK}
+    ecs.serve(1)
+    calls: list[tuple[str, dict[str, Any]]] = [
+        (
+            "CreateService",
+            {"serviceName": "other", "taskDefinition": "web", "desiredCount": 1, **network},
+        ),
+        ("UpdateService", {"service": "web", "forceNewDeployment": True}),
+        ("RunTask", {"taskDefinition": "web", **network}),
+    ]
+    for operation, params in calls:
+        with pytest.raises(ApiError, match="not associated with the cluster"):
+            ecs.call(operation, cluster="prod", **strategy, **params)
+    attached = {"capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": []}
+    ecs.call("PutClusterCapacityProviders", cluster="prod", **attached)
+    for operation, params in calls:
+        ecs.call(operation, cluster="prod", **strategy, **params)
 
 
 @pytest.mark.parametrize(
