@@ -13,6 +13,7 @@ from clusters.masking import mask_words
 from deployments.composer_fields import KEEP, REMOVE, SET
 from deployments.errors import ChangeRefused
 from deployments.sealing import open_sealed, seal
+from ecsconsole.characters import is_storable
 
 QUOTE = '"'
 # Spec key, name in the definition, label.
@@ -156,7 +157,6 @@ def word_of(line: str) -> str:
             word = json.loads(line)
         except ValueError as error:
             raise NoArgument(NO_TEXT) from error
-    # Neither PostgreSQL nor an operating system takes a zero, nor UTF-8 half a pair.
-    if "\0" in word or any("\ud800" <= character <= "\udfff" for character in word):
+    if not is_storable(word):
         raise NoArgument(NO_CHARACTER)
     return word
