@@ -101,7 +101,7 @@ def pause_gate(service: Service, access: Access, pause: Pause, now: datetime) ->
     go_on = Choice(
         "continue-pause",
         "Continue",
-        f"ECS goes on with the stage after {pause.stage}.",
+        pause.going_on,
         "Continue",
         "play",
         "primary",

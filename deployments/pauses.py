@@ -17,8 +17,10 @@ CONTINUE, ROLLBACK = "CONTINUE", "ROLLBACK"
 ACTIONS = (CONTINUE, ROLLBACK)
 # ECS's own, where a hook names no time.
 DEFAULT_TIMEOUT = timedelta(minutes=1440)
-# A stage that only hooks know is shown as the one before it; what every deployment passes before that.
-HIDDEN = {"POST_TEST_TRAFFIC_SHIFT": "PRE_PRODUCTION_TRAFFIC_SHIFT"}
+# A stage that only hooks know is shown as the one before it, which before later steps of traffic is the shift itself;
+# what every deployment passes before that.
+SHIFTING = "PRODUCTION_TRAFFIC_SHIFT"
+HIDDEN = dict.fromkeys(("POST_TEST_TRAFFIC_SHIFT", SHIFTING), "PRE_PRODUCTION_TRAFFIC_SHIFT")
 BEFORE = ("PRE_SCALE_UP", "POST_SCALE_UP")
 STAGED = ("BLUE_GREEN", "LINEAR", "CANARY")
 
@@ -61,6 +63,15 @@ class Pause:
     def title(self) -> str:
         where = self.share or f"at {self.stage}"
         return f"Paused {where}: continue or roll back"
+
+    @property
+    def going_on(self) -> str:
+        """Say what ECS does when it is told to continue."""
+        if self.stage != SHIFTING:
+            return f"ECS goes on with the stage after {self.stage}."
+        if self.strategy == "CANARY" and self.outgoing.percent:
+            return f"ECS moves the other {self.outgoing.percent} of the traffic too."
+        return "ECS moves the next share of the traffic."
 
     def expiry(self, now: datetime) -> str:
         """Say what ECS does by itself, and when."""

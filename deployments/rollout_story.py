@@ -16,12 +16,15 @@ Facts = Mapping[str, Any]
 LINEAR_STEP, LINEAR_WAIT = 10.0, 6
 CANARY_SHARE, CANARY_WAIT = 5.0, 10
 HOOK_WAIT = 1440
+# The stage that a canary and a linear deployment come to again before each step.
+BEFORE_SHIFT = "PRE_PRODUCTION_TRAFFIC_SHIFT"
+STEPPED = frozenset({CANARY, LINEAR})
 STAGES = {
     "RECONCILE_SERVICE": "before anything starts",
     "PRE_SCALE_UP": "before the new tasks start",
     "POST_SCALE_UP": "when the new tasks run",
     "POST_TEST_TRAFFIC_SHIFT": "when test traffic has moved",
-    "PRE_PRODUCTION_TRAFFIC_SHIFT": "before production traffic moves",
+    BEFORE_SHIFT: "before production traffic moves",
     "POST_PRODUCTION_TRAFFIC_SHIFT": "when production traffic has moved",
 }
 
@@ -35,7 +38,7 @@ def story_of(configuration: Facts) -> str:
     """Tell how a rollout with this configuration goes: "Traffic moves 10% first, waits 5 min, then the rest."."""
     strategy = configuration.get("strategy", ROLLING)
     parts = [rolling(configuration) if strategy == ROLLING else shifting(strategy, configuration)]
-    parts += [pauses(configuration), guards(configuration, strategy)]
+    parts += [pauses(configuration, strategy), guards(configuration, strategy)]
     return " ".join(part for part in parts if part)
 
 
@@ -68,17 +71,18 @@ def traffic(strategy: str, configuration: Facts) -> str:
     return f"traffic moves as {strategy} has it"
 
 
-def pauses(configuration: Facts) -> str:
+def pauses(configuration: Facts, strategy: str) -> str:
     """Say where it waits for a person, and what becomes of it when nobody comes."""
     hooks = [item for item in configuration.get("lifecycleHooks") or [] if item.get("targetType") == "PAUSE"]
     if not hooks:
         return ""
-    return f"It stays paused for you {'; '.join(map(pause, hooks))}."
+    texts = STAGES | ({BEFORE_SHIFT: "before each step of production traffic"} if strategy in STEPPED else {})
+    return f"It stays paused for you {'; '.join(pause(hook, texts) for hook in hooks)}."
 
 
-def pause(hook: Facts) -> str:
+def pause(hook: Facts, texts: Mapping[str, str]) -> str:
     stages = hook.get("lifecycleStages") or []
-    where = " and ".join(f"{STAGES.get(stage, 'at a stage')} ({stage})" for stage in stages)
+    where = " and ".join(f"{texts.get(stage, 'at a stage')} ({stage})" for stage in stages)
     limit = hook.get("timeoutConfiguration") or {}
     word = "goes on" if limit.get("action") == "CONTINUE" else "rolls back"
     return f"{where}, and {word} after {minutes(limit.get('timeoutInMinutes', HOOK_WAIT))}"
@@ -104,12 +108,21 @@ def waits_of(configuration: Facts) -> timedelta:
         wait += (configuration.get("canaryConfiguration") or {}).get("canaryBakeTimeInMinutes", CANARY_WAIT)
     if strategy == LINEAR:
         chosen = configuration.get("linearConfiguration") or {}
-        steps = math.ceil(100 / max(chosen.get("stepPercent", LINEAR_STEP), 1)) - 1
-        wait += steps * chosen.get("stepBakeTimeInMinutes", LINEAR_WAIT)
+        wait += (steps_of(configuration) - 1) * chosen.get("stepBakeTimeInMinutes", LINEAR_WAIT)
     for hook in configuration.get("lifecycleHooks") or []:
-        stages = len(hook.get("lifecycleStages") or [])
+        named = hook.get("lifecycleStages") or []
+        stages = len(named) + (steps_of(configuration) - 1 if BEFORE_SHIFT in named else 0)
         wait += stages * (hook.get("timeoutConfiguration") or {}).get("timeoutInMinutes", HOOK_WAIT)
     return timedelta(minutes=wait)
+
+
+def steps_of(configuration: Facts) -> int:
+    """Return in how many steps production traffic moves."""
+    strategy = configuration.get("strategy")
+    if strategy == LINEAR:
+        share = float((configuration.get("linearConfiguration") or {}).get("stepPercent", LINEAR_STEP))
+        return math.ceil(100 / max(share, 1.0))
+    return 2 if strategy == CANARY else 1
 
 
 def minutes(count: float) -> str:

@@ -26,8 +26,9 @@ ORDER = (
     "BAKE_TIME",
     "CLEAN_UP",
 )
-# Only hooks know this stage; the API goes on showing the one before.
+# Only hooks know this stage, which comes before every step of traffic; the API goes on showing the one before.
 HOOKS_ONLY = "PRE_PRODUCTION_TRAFFIC_SHIFT"
+BEFORE_STEP = ORDER.index(HOOKS_ONLY)
 NO_PAUSE = frozenset({"TEST_TRAFFIC_SHIFT", "PRODUCTION_TRAFFIC_SHIFT"})
 SCALE_UP, CLEAN_UP = ORDER.index("SCALE_UP"), ORDER.index("CLEAN_UP")
 BETWEEN = (1.0, 3.0)
@@ -120,17 +121,19 @@ def _call_hook(world: World, service: Service, entry: ServiceDeployment, hook: D
     timeout = hook.get("timeoutConfiguration") or {}
     if kind == "PAUSE":
         minutes = timeout.get("timeoutInMinutes", DEFAULT_TIMEOUT_MINUTES)
+        # People take their time however fast the world is.
+        until = world.now + timedelta(minutes=minutes)
         waiting = Hook(
             id=f"ecs-pause-{world.ids.service_deployment()}{world.ids.service_deployment()}",
             kind=kind,
             target_arn="",
             status="AWAITING_ACTION",
-            expires_at=world.now + timedelta(minutes=minutes),
+            expires_at=until,
             timeout_action=timeout.get("action", "ROLLBACK"),
         )
         entry.hooks.append(waiting)
         announce.hook(world, service, entry, waiting)
-        _later(world, entry, minutes * 60, lambda: _expire(world, service, entry, waiting))
+        world.clock.at(until, lambda: _expire(world, service, entry, waiting))
         return
     called = Hook(f"ecs-lambda-{world.ids.service_deployment()}", kind, hook["hookTargetArn"], "IN_PROGRESS")
     entry.hooks.append(called)
@@ -138,7 +141,7 @@ def _call_hook(world: World, service: Service, entry: ServiceDeployment, hook: D
 
 
 def _expire(world: World, service: Service, entry: ServiceDeployment, hook: Hook) -> None:
-    if hook.status == "AWAITING_ACTION":
+    if hook.status == "AWAITING_ACTION" and entry.status == "IN_PROGRESS":
         _resolve(world, service, entry, hook, "TIMED_OUT", go_on=hook.timeout_action == "CONTINUE")
 
 
@@ -178,7 +181,7 @@ def _work(world: World, service: Service, entry: ServiceDeployment) -> None:
         entry.target.test_weight = 100.0
         _later(world, entry, world.rng.uniform(*SHIFT), lambda: leave(world, service, entry))
     elif stage == "PRODUCTION_TRAFFIC_SHIFT":
-        _shift(world, service, entry, steps(entry.configuration))
+        _shift(world, service, entry)
     elif stage == "BAKE_TIME":
         minutes = entry.configuration.get("bakeTimeInMinutes", DEFAULT_BAKE_MINUTES)
         _later(world, entry, minutes * 60, lambda: leave(world, service, entry))
@@ -202,15 +205,15 @@ def steps(configuration: Document) -> list[tuple[float, float]]:
     return [(100.0, 0.0)]
 
 
-def _shift(
-    world: World, service: Service, entry: ServiceDeployment, remaining: list[tuple[float, float]]
-) -> None:
-    (share, bake), *rest = remaining
+def _shift(world: World, service: Service, entry: ServiceDeployment) -> None:
+    """Make the next step of traffic and wait there; before another one its hooks are called again."""
+    planned = steps(entry.configuration)
+    share, bake = planned[len(entry.shifts)]
     set_weights(world, entry, share)
     entry.updated_at = world.now
     wait = world.rng.uniform(*SHIFT) + bake
-    if rest:
-        _later(world, entry, wait, lambda: _shift(world, service, entry, rest))
+    if len(entry.shifts) < len(planned):
+        _later(world, entry, wait, lambda: _enter(world, service, entry, BEFORE_STEP))
     else:
         _later(world, entry, wait, lambda: leave(world, service, entry))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -175,9 +175,9 @@ class Service:
     last_good: ServiceRevision | None = None
     current: ServiceDeployment | None = None
     is_steady: bool = False
-    # Targets registered and deregistered since the scheduler last told of them.
-    fresh_targets: int = 0
-    gone_targets: int = 0
+    # Targets registered and deregistered since the scheduler last told of them, by the number of their group.
+    fresh_targets: Counter[int] = field(default_factory=Counter)
+    gone_targets: Counter[int] = field(default_factory=Counter)
     next_look: datetime | None = None
     deadlock_said_at: datetime | None = None
     protected_said_at: datetime | None = None

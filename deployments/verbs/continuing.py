@@ -27,7 +27,7 @@ from deployments.verbs.base import Spec
 ANSWER, WATCH = "answer", "watch"
 Document = dict[str, Any]
 NOTES = {
-    CONTINUE: "ECS goes on with the next lifecycle stage.",
+    CONTINUE: "ECS goes on with the next step of the deployment.",
     ROLLBACK: "ECS returns all traffic to the revision before; its tasks still run.",
 }
 

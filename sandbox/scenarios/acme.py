@@ -1,8 +1,9 @@
 """A shop with three accounts, eight clusters and some forty services, most of them well.
 
 The world starts a while before now, so that what is going on has really happened: a large rollout in flight, one
-rolled back for a missing image, a crash loop that nothing stops, an out-of-memory rollout being rolled back, services
-scaled to zero, and one that wants more tasks than Fargate gives it.
+rolled back for a missing image, a crash loop that nothing stops, an out-of-memory rollout being rolled back, a canary
+that waits for somebody with a tenth of the traffic, services scaled to zero, and one that wants more tasks than Fargate
+gives it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,21 @@ LEAD_SECONDS = 1500.0
 _ROLLING_SINCE = 100.0
 # The breaker trips after some 110 seconds, and the rollback takes as long again.
 _OUT_OF_MEMORY_SINCE = 150.0
+# The canary's tasks are up by then, and a person lets it have its first traffic.
+_CANARY_CONTINUED = 1260.0
+# Before each step of traffic somebody says yes; a weekend is time enough for it.
+CANARY = {
+    "strategy": "CANARY",
+    "bakeTimeInMinutes": 5,
+    "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 5},
+    "lifecycleHooks": [
+        {
+            "targetType": "PAUSE",
+            "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+            "timeoutConfiguration": {"timeoutInMinutes": 3 * 1440, "action": "ROLLBACK"},
+        }
+    ],
+}
 
 Builders = dict[tuple[str, str], ServiceBuilder]
 
@@ -105,6 +121,14 @@ def _live_through(stage: Stage, builders: Builders) -> None:
     recommender = builders["dev-sandbox", "prototype-recommender"]
     world.capacity_shortage.add((recommender.cluster.account_id, recommender.cluster.region))
     recommender.update(by=person(recommender.cluster.account_id, "priya.nair"), desiredCount=7)
+    identity = builders["prod-eu", "identity-api"]
+    identity.deploy(
+        identity.releases.newer[-1],
+        by=ci(identity.cluster.account_id, 4148),
+        deploymentConfiguration=identity.rollout() | CANARY,
+    )
+    until(_CANARY_CONTINUED)
+    identity.proceed(by=person(identity.cluster.account_id, "maria.lopez"))
     until(_OUT_OF_MEMORY_SINCE)
     search = builders["staging-core", "search-api"]
     search.deploy(search.releases.oom, by=ci(search.cluster.account_id, 4157))

@@ -171,7 +171,15 @@ _PROD_EU = (
     ),
     Service("cart-api", 6, public=True, environment=_CACHE, secrets=("db",), days_since_deploy=2.2),
     Service("catalog-api", 8, 1024, 2048, public=True, environment=_CACHE, team="catalog"),
-    Service("identity-api", 4, public=True, secrets=("db", "jwt"), team="identity", days_since_deploy=6.3),
+    Service(
+        "identity-api",
+        4,
+        public=True,
+        secrets=("db", "jwt"),
+        team="identity",
+        condition="canary",
+        days_since_deploy=6.3,
+    ),
     Service("vat-calculator", 2, 256, 512, environment={"VIES_TIMEOUT_MS": "4000"}, team="finance"),
     Service("gdpr-exporter", 1, secrets=("db",), team="legal", days_since_deploy=12),
 )

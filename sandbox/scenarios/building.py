@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox import wording
-from sandbox.history import PastDeployment
+from sandbox.history import PastDeployment, service_of
 from sandbox.operations.task_definitions import find
 from sandbox.ports import Caller
 from sandbox.registry import digest_of
@@ -148,6 +148,22 @@ class ServiceBuilder:
             **changes,
         )
 
+    def proceed(self, *, by: str) -> None:
+        """Let the service's deployment go on from the hook that it waits at."""
+        place = (self.cluster.account_id, self.cluster.region)
+        entry = service_of(self.stage.world.region(*place), self.cluster.name, self.service.name).current
+        waiting = [hook for hook in entry.hooks if hook.status == "AWAITING_ACTION"] if entry else []
+        if entry is None or not waiting:
+            raise ValueError(f"{self.service.name} does not wait for anybody")
+        self.stage.call(
+            *place,
+            "ContinueServiceDeployment",
+            by=by,
+            serviceDeploymentArn=entry.arn,
+            hookId=waiting[0].id,
+            action="CONTINUE",
+        )
+
     def _push_images(self) -> None:
         now, names = self.stage.now, self.releases
         half = timedelta(days=self.service.days_since_deploy)
@@ -205,16 +221,7 @@ class ServiceBuilder:
 
     def _create(self, definition: str) -> None:
         service, cluster = self.service, self.cluster
-        balancers = []
-        if service.public:
-            suffix = digest_of(f"{cluster.name}/{service.name}")[7:23]
-            target = f"targetgroup/{cluster.name}-{service.name}"[:44].rstrip("-")
-            arn = f"arn:aws:elasticloadbalancing:{cluster.region}:{cluster.account_id}:{target}/{suffix}"
-            # Half a minute of draining instead of five keeps a demo's rollouts worth watching.
-            self.stage.world.deregistration_delays[arn] = 30.0
-            balancers = [
-                {"targetGroupArn": arn, "containerName": service.name, "containerPort": service.port}
-            ]
+        balancers = [self._balancer()] if service.public else []
         self.stage.call(
             cluster.account_id,
             cluster.region,
@@ -228,16 +235,51 @@ class ServiceBuilder:
             loadBalancers=balancers,
             healthCheckGracePeriodSeconds=60 if balancers else None,
             networkConfiguration=_network(cluster),
-            deploymentConfiguration={
-                "deploymentCircuitBreaker": {"enable": service.breaker, "rollback": service.breaker},
-                "minimumHealthyPercent": service.minimum,
-                "maximumPercent": service.maximum,
-            },
+            deploymentConfiguration=self.rollout(),
             enableECSManagedTags=True,
             enableExecuteCommand=ENVIRONMENTS[cluster.account_id] == "development",
             propagateTags="SERVICE",
             tags=self._tags(),
         )
+
+    def rollout(self) -> dict[str, Any]:
+        """Return how the service is rolled out."""
+        service = self.service
+        return {
+            "deploymentCircuitBreaker": {"enable": service.breaker, "rollback": service.breaker},
+            "minimumHealthyPercent": service.minimum,
+            "maximumPercent": service.maximum,
+        }
+
+    def _balancer(self) -> dict[str, Any]:
+        """Return the target group in front of the service, and the second one of a service whose traffic moves."""
+        service, cluster = self.service, self.cluster
+        balancer: dict[str, Any] = {
+            "targetGroupArn": self._target_group(),
+            "containerName": service.name,
+            "containerPort": service.port,
+        }
+        if service.condition == "canary":
+            path = "/".join(digest_of(f"{cluster.name}/{kind}")[7:23] for kind in ("alb", "https", "rule"))
+            balancer["advancedConfiguration"] = {
+                "alternateTargetGroupArn": self._target_group("-next"),
+                "productionListenerRule": f"{self._elb}:listener-rule/app/{cluster.name}/{path}",
+                "roleArn": f"arn:aws:iam::{cluster.account_id}:role/ecs-load-balancers",
+            }
+        return balancer
+
+    @property
+    def _elb(self) -> str:
+        return f"arn:aws:elasticloadbalancing:{self.cluster.region}:{self.cluster.account_id}"
+
+    def _target_group(self, ending: str = "") -> str:
+        service, cluster = self.service, self.cluster
+        suffix = digest_of(f"{cluster.name}/{service.name}{ending}")[7:23]
+        target = f"targetgroup/{cluster.name}-{service.name}{ending}"[:44].rstrip("-")
+        arn = f"{self._elb}:{target}/{suffix}"
+        # Half a minute of draining instead of five keeps a demo's rollouts worth watching.
+        self.stage.world.deregistration_delays[arn] = 30.0
+        return arn
 
     def _definition(self, tag: str, age: int) -> dict[str, Any]:
         service, cluster = self.service, self.cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from deployments.definition_text import document_of, patch_between
 from deployments.deploy_spec import clean_deploy_spec
 from deployments.errors import InvalidSpec
 from deployments.fingerprint import without_seals
-from deployments.rollout_story import story_of
+from deployments.rollout_story import story_of, waits_of
 from deployments.sealing import seal
 from deployments.service_settings import update_params
 from deployments.task_definitions import apply_spec, is_same, masked_entry, plain_entry
@@ -289,6 +290,19 @@ def test_the_story_tells_each_pause() -> None:
         "It stays paused for you when the new tasks run (POST_SCALE_UP), and goes on after 30 min;"
         " when production traffic has moved (POST_PRODUCTION_TRAFFIC_SHIFT), and rolls back after 24 h."
     )
+
+
+def test_a_pause_before_each_step_is_told_and_waited_for_as_often() -> None:
+    hook = {
+        "targetType": "PAUSE",
+        "lifecycleStages": ["PRE_PRODUCTION_TRAFFIC_SHIFT"],
+        "timeoutConfiguration": {"timeoutInMinutes": 30},
+    }
+    linear = {"linearConfiguration": {"stepPercent": 25.0, "stepBakeTimeInMinutes": 2}}
+    configuration = {"strategy": "LINEAR", "lifecycleHooks": [hook], **linear}
+    assert "before each step of production traffic (PRE_PRODUCTION_TRAFFIC_SHIFT)" in story_of(configuration)
+    assert waits_of(configuration) == timedelta(minutes=3 * 2 + 4 * 30)
+    assert waits_of({"strategy": "BLUE_GREEN", "lifecycleHooks": [hook]}) == timedelta(minutes=30)
 
 
 names = st.sampled_from(["A", "B", "C", "D"])

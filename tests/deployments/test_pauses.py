@@ -186,6 +186,28 @@ def compared_as_is(rig: Rig) -> Comparison:
     return compare(rig.service, pause, rig.now)
 
 
+def test_second_step_of_a_canary_is_a_pause_of_its_own(dev_rig: Rig) -> None:
+    first = paused(dev_rig, stage="PRE_PRODUCTION_TRAFFIC_SHIFT")
+    assert (first.stage, first.share) == ("POST_TEST_TRAFFIC_SHIFT", "at 0% of traffic")
+    assert first.since is not None
+    dev_rig.call(
+        "ContinueServiceDeployment",
+        serviceDeploymentArn=first.arn,
+        hookId=first.hook_id,
+        action="CONTINUE",
+    )
+    dev_rig.world.advance(60)
+    second = until_paused(dev_rig)
+    assert second.hook_id != first.hook_id
+    assert (second.stage, second.share) == ("PRODUCTION_TRAFFIC_SHIFT", "at 10% of traffic")
+    assert second.going_on == "ECS moves the other 90% of the traffic too."
+    assert second.since is not None
+    assert first.since < second.since <= dev_rig.now
+    dev_rig.world.advance(300)
+    found = rows(compared(dev_rig))["5xx responses"]
+    assert (found.outgoing.why, found.incoming.why) == ("", "")
+
+
 def test_insights_that_are_off_are_the_reason(dev_rig: Rig) -> None:
     paused(dev_rig)
     found = rows(compared(dev_rig))

@@ -84,6 +84,31 @@ def test_accounts_are_described_for_the_console_and_their_roles_work(acme: Sandb
                 assert all(f":{region}:{account['id']}:" in arn for arn in arns)
 
 
+def test_a_canary_waits_for_somebody_with_a_tenth_of_the_traffic() -> None:
+    with SandboxServer("acme", manual=True, throttle=False) as server:
+        client = ecs(server, region=IN_EU)
+
+        def look() -> dict[str, Any]:
+            arn = deployments(server, "prod-eu", "identity-api")[0]["serviceDeploymentArn"]
+            answer = client.describe_service_deployments(serviceDeploymentArns=[arn])
+            found: dict[str, Any] = answer["serviceDeployments"][0]
+            return found
+
+        server.world.advance(24 * 3600)
+        entry = look()
+        assert entry["status"] == "IN_PROGRESS"
+        assert entry["targetServiceRevision"]["requestedProductionTrafficWeight"] == 10.0
+        assert [hook["status"] for hook in entry["lifecycleHookDetails"]] == ["SUCCEEDED", "AWAITING_ACTION"]
+        client.continue_service_deployment(
+            serviceDeploymentArn=entry["serviceDeploymentArn"],
+            hookId=entry["lifecycleHookDetails"][-1]["hookId"],
+            action="CONTINUE",
+        )
+        server.world.advance(900)
+        assert look()["status"] == "SUCCESSFUL"
+        assert service(server, "prod-eu", "identity-api")["deployments"][0]["failedTasks"] == 0
+
+
 def test_it_is_as_large_as_promised(acme: SandboxServer) -> None:
     services = everything(acme)
     assert 40 <= len(services) <= 50

@@ -138,6 +138,58 @@ def test_a_pause_hook_can_be_answered_with_a_rollback() -> None:
 
 
 @pytest.mark.parametrize(
+    ("strategy", "more", "shares"),
+    [
+        ("BLUE_GREEN", {}, [0.0]),
+        (
+            "CANARY",
+            {"canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 1}},
+            [0.0, 10.0],
+        ),
+        (
+            "LINEAR",
+            {"linearConfiguration": {"stepPercent": 40.0, "stepBakeTimeInMinutes": 1}},
+            [0.0, 40.0, 80.0],
+        ),
+    ],
+)
+def test_a_hook_before_the_shift_is_called_before_each_of_its_steps(
+    strategy: str, more: Any, shares: list[float]
+) -> None:
+    ecs = Ecs()
+    staged(ecs, strategy, hooks=[pause("PRE_PRODUCTION_TRAFFIC_SHIFT")], **more)
+    seen = []
+    while ecs.history()[0]["status"] in ("PENDING", "IN_PROGRESS"):
+        entry, hook = ecs.history()[0], waiting(ecs)
+        if hook is not None:
+            seen.append(entry["targetServiceRevision"]["requestedProductionTrafficWeight"])
+            arn = entry["serviceDeploymentArn"]
+            ecs.call(
+                "ContinueServiceDeployment",
+                serviceDeploymentArn=arn,
+                hookId=hook["hookId"],
+                action="CONTINUE",
+            )
+        ecs.advance(5)
+    assert seen == shares
+    assert ecs.history()[0]["status"] == "SUCCESSFUL"
+    assert ecs.history()[0]["targetServiceRevision"]["requestedProductionTrafficWeight"] == 100.0
+
+
+def test_a_pause_lasts_as_long_as_it_says_however_fast_the_world_is() -> None:
+    ecs = Ecs()
+    ecs.world.clock.pace = 10
+    staged(ecs, hooks=[pause("POST_SCALE_UP", timeoutInMinutes=30)])
+    ecs.until(lambda: waiting(ecs))
+    hook = waiting(ecs)
+    assert hook is not None
+    ecs.advance((hook["expiresAt"] - ecs.world.now).total_seconds() - 1)
+    assert waiting(ecs) == hook
+    ecs.advance(1)
+    assert waiting(ecs) is None
+
+
+@pytest.mark.parametrize(
     ("action", "status"), [("CONTINUE", "SUCCESSFUL"), ("ROLLBACK", "ROLLBACK_SUCCESSFUL")]
 )
 def test_a_pause_hook_expires(action: str, status: str) -> None:
