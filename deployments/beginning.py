@@ -27,6 +27,7 @@ from deployments.queueing import claim_slot, describe_wait, waits_turn
 from deployments.requirements import refresh_requirement, requirement_now
 from deployments.rollout_story import waits_of
 from deployments.running import RARELY, SOON, Next, Run
+from deployments.scaling import bounds_moved
 from deployments.service_settings import planned_facts
 from deployments.states import State
 from deployments.verbs import verb_for
@@ -62,6 +63,8 @@ def begin(run: Run) -> Next:
         return answer
     if not take_turn(run):
         return Next(wake_in=RARELY, note=describe_wait(change))
+    if moved := bounds_moved(run):
+        return Next(State.STALE, f"{moved} Nothing was done; ask for the change again.")
     service = run.gateway.service()
     if waits_turn(change) and (wait := rebase(run, service)):
         return wait
@@ -178,6 +181,8 @@ def rebase(run: Run, facts: Facts) -> Next | None:
         plan = make_plan(change.service, change.kind, change.spec, access=access, now=run.now)
     except InvalidSpec as error:
         return Next(State.STALE, f"Its turn came, and it does not fit the service any more: {error.sentence}")
+    if moved := bounds_moved(run):
+        return Next(State.STALE, f"Its turn came. {moved} Ask for the change again.")
     if plan.base_fingerprint != sha256_of(base):
         return Next(wake_in=SOON, note="Its turn came; the inventory has yet to catch up with the service.")
     refusals = [check for check in plan.refusals if check.id not in SETTLED]

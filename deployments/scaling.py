@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws import autoscaling
 from aws.autoscaling import DIMENSION, SWITCHES, Autoscaling
 from aws.errors import AwsError
 from clusters.models import Service
 from clusters.queries import scope_of
+
+if TYPE_CHECKING:
+    from deployments.running import Run
 
 Document = dict[str, Any]
 UPDATE, WIDEN, NARROW = "update", "widen", "narrow"
@@ -67,6 +70,22 @@ def limits_of(found: Autoscaling | None) -> Limits | None:
 def limits_from(seen: Any) -> Limits | None:
     """Return the limits that a spec says were seen when it was asked."""
     return Limits(int(seen[0]), int(seen[1]), bool(seen[2])) if seen else None
+
+
+def bounds_moved(run: Run) -> str:
+    """Say that the bounds are not those that the plan was made upon, empty when they are or none were known.
+
+    DescribeServices does not tell them, so they are asked for: one call to AWS for a change that saw some.
+    IAM: application-autoscaling:DescribeScalableTargets.
+    """
+    seen = limits_from(run.change.spec.get("seen"))
+    if seen is None:
+        return ""
+    found = limits_of(run.gateway.autoscaling())
+    if found == seen:
+        return ""
+    now = found.text if found else "none"
+    return f"The autoscaler's bounds were {seen.text} when this was asked and are {now} now."
 
 
 def wanted_limits(seen: Limits, spec: Mapping[str, Any]) -> Limits:

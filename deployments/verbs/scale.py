@@ -81,7 +81,7 @@ class Scale:
 
     def base(self, facts: Mapping[str, Any], spec: Spec) -> Base:
         base = scale_base(facts)
-        # DescribeServices does not tell them, so the worker compares them with AWS before its first call.
+        # DescribeServices does not tell them, so the worker compares them with AWS before it begins.
         return {**base, "bounds": spec["seen"]} if spec.get("seen") else base
 
     def plan(self, service: Service, spec: Spec) -> Outline:
@@ -130,8 +130,9 @@ class Scale:
     def step(self, run: Run) -> Next:
         spec = run.change.spec
         seen = scaling.limits_from(spec.get("seen"))
-        if not run.change.attempts.exists() and (moved := self.bounds_moved(run, seen)):
-            return Next(State.FAILED, moved)
+        if not run.change.attempts.exists() and (moved := scaling.bounds_moved(run)):
+            # They moved after its beginning: the worker that began it died before the first call.
+            return Next(State.FAILED, f"{moved} Nothing was sent.")
         before = seen
         for step, limits in scaling.ordered_moves(run.change.base.get("desired_count", 0), seen, spec):
             attempt = attempts.once(run, self.call(run, step, limits, before))
@@ -142,16 +143,6 @@ class Scale:
 
     def can_be_rolled_back(self, change: Change) -> bool:
         return False
-
-    def bounds_moved(self, run: Run, seen: Limits | None) -> str:
-        """Say that the bounds are not those that the plan was made upon, empty when they are or none were known."""
-        if seen is None:
-            return ""
-        found = scaling.limits_of(run.gateway.autoscaling())
-        if found == seen:
-            return ""
-        now = found.text if found else "none"
-        return f"The autoscaler's bounds were {seen.text} when this was asked and are {now} now. Nothing was sent."
 
     def call(self, run: Run, step: str, limits: Limits | None, before: Limits | None) -> Call:
         action, params = self.params(run.service, run.change.spec, limits, before)

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from aws.autoscaling import SWITCHES
 from deployments.errors import ChangeRefused, InvalidSpec
 from deployments.models import Attempt, Change
 from deployments.scaling import Limits, ordered_moves
 from deployments.states import State
+from deployments.terms import IfBusy, Terms
+from deployments.verbs.scale import Scale
 from sandbox.scenarios.empty import ACCOUNT_ID
 from tests.deployments.pages import at
-from tests.deployments.rig import Killed, Rig, dies_after, dies_before, loses_answer
+from tests.deployments.rig import Killed, Rig, dies_after, dies_before, fresh, loses_answer
 
 UPDATE = "ecs:UpdateService"
 REGISTER = "application-autoscaling:RegisterScalableTarget"
@@ -157,13 +160,92 @@ def test_what_the_autoscaler_undoes_is_told_in_its_own_words(dev_rig: Rig) -> No
     assert "maximum capacity was set to 4" in change.outcome
 
 
-def test_bounds_that_moved_meanwhile_stop_it_before_the_first_call(dev_rig: Rig) -> None:
+def widen(rig: Rig) -> None:
+    bound(rig, 1, 5)
+
+
+def suspend(rig: Rig) -> None:
+    bound(rig, SuspendedState=dict.fromkeys(SWITCHES, True))
+
+
+def deregister(rig: Rig) -> None:
+    scaler(rig).deregister_scalable_target(**RESOURCE)
+
+
+@pytest.mark.parametrize("spec", [{"desired_count": 3}, {"desired_count": 6, "max_capacity": 8}])
+@pytest.mark.parametrize(
+    ("move", "now"), [(widen, "1 to 5"), (suspend, "1 to 4, suspended"), (deregister, "none")]
+)
+def test_bounds_that_moved_meanwhile_make_it_stale(
+    dev_rig: Rig, spec: dict[str, Any], move: Any, now: str
+) -> None:
+    bound(dev_rig)
+    change = dev_rig.ask("scale", spec)
+    move(dev_rig)
+    change = dev_rig.until(change)
+    assert (change.state, change.dispatched_at) == (State.STALE, None)
+    assert f"were 1 to 4 when this was asked and are {now} now. Nothing was done" in change.outcome
+    assert dev_rig.calls == []
+
+
+def test_bounds_that_moved_after_the_approval_void_it(rig: Rig) -> None:
+    bound(rig)
+    change = rig.ask("scale", {"desired_count": 0, "min_capacity": 0})
+    rig.approve(change)
+    widen(rig)
+    change = rig.until(change)
+    assert change.state == State.STALE
+    approval = change.approvals.get()
+    assert (approval.consumed_at, approval.void_reason) == (None, change.outcome)
+    assert rig.calls == []
+
+
+@pytest.mark.parametrize(
+    "first", [{"desired_count": 3, "max_capacity": 8}, {"desired_count": 2, "max_capacity": 8}]
+)
+def test_change_that_waited_behind_one_that_moved_the_bounds_is_stale(
+    dev_rig: Rig, first: dict[str, Any]
+) -> None:
+    bound(dev_rig)
+    before = dev_rig.ask("scale", first)
+    behind = dev_rig.ask("scale", {"desired_count": 4}, terms=Terms(if_busy=IfBusy.QUEUE))
+    assert dev_rig.until(before).state == State.SUCCEEDED
+    dev_rig.sync()
+    behind = dev_rig.until(fresh(behind))
+    assert behind.state == State.STALE
+    assert "were 1 to 4 when this was asked and are 1 to 8 now" in behind.outcome
+
+
+def test_change_that_awaits_approval_behind_one_that_moved_the_bounds_is_stale(rig: Rig) -> None:
+    bound(rig)
+    before = rig.ask("scale", {"desired_count": 3, "max_capacity": 8})
+    behind = rig.ask("scale", {"desired_count": 0, "min_capacity": 0}, terms=Terms(if_busy=IfBusy.QUEUE))
+    assert behind.state == State.AWAITING_APPROVAL
+    assert rig.until(before).state == State.SUCCEEDED
+    rig.sync()
+    behind = rig.until(fresh(behind))
+    assert behind.state == State.STALE
+    assert "are 1 to 8 now" in behind.outcome
+
+
+def test_bounds_that_move_under_a_worker_that_died_at_the_beginning_stop_it(
+    dev_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bound(dev_rig)
     change = dev_rig.ask("scale", {"desired_count": 6, "max_capacity": 8})
-    bound(dev_rig, 1, 5)
-    change = dev_rig.until(change)
+
+    def die(*args: object) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scale, "step", die)
+        with pytest.raises(Killed):
+            dev_rig.wake(change)
+    widen(dev_rig)
+    dev_rig.world.advance(70)
+    change = dev_rig.until(fresh(change))
     assert change.state == State.FAILED
-    assert "were 1 to 4 when this was asked and are 1 to 5 now" in change.outcome
+    assert "are 1 to 5 now. Nothing was sent." in change.outcome
     assert dev_rig.calls == []
 
 
