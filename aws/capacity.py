@@ -1,4 +1,4 @@
-"""Reads of where tasks may be placed: capacity providers, container instances, quotas."""
+"""Reads of where tasks may be placed: capacity providers, container instances, subnets, quotas."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ class Room:
     cpu: int
     memory: int
     ports: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet, its availability zone, and how many addresses it has left."""
+
+    id: str
+    zone: str
+    free: int
 
 
 def provider_states(scope: Scope, names: Sequence[str]) -> dict[str, str]:
@@ -80,6 +89,19 @@ def room_of(instance: dict[str, Any]) -> Room:
         int((left.get("MEMORY") or {}).get("integerValue") or 0),
         frozenset(int(port) for port in ports if str(port).isdecimal()),
     )
+
+
+def subnets(scope: Scope, ids: Sequence[str]) -> list[Subnet]:
+    """Describe subnets; raises AwsNotFound, which names those that do not exist. IAM: ec2:DescribeSubnets."""
+    answer = read(scope, "ec2", "describe_subnets", SubnetIds=list(ids))
+    return [
+        Subnet(
+            str(item["SubnetId"]),
+            str(item.get("AvailabilityZone") or ""),
+            int(item.get("AvailableIpAddressCount") or 0),
+        )
+        for item in answer.get("Subnets") or []
+    ]
 
 
 def quota(scope: Scope, service: str, code: str) -> float:

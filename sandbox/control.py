@@ -147,10 +147,14 @@ def _zone(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, A
 
 
 def _addresses(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:
-    subnet, full = str(body["subnet"]), server.world.troubles.full_subnets
+    subnet, state = str(body["subnet"]), server.world.troubles
+    total = None if body.get("total") is None else int(body["total"])
     with server.world.lock:
-        (full.discard if body["available"] else full.add)(subnet)
-    return {"subnet": subnet, "available": bool(body["available"])}
+        (state.full_subnets.discard if body.get("available", True) else state.full_subnets.add)(subnet)
+        state.addresses.pop(subnet, None)
+        if total is not None:
+            state.addresses[subnet] = total
+    return {"subnet": subnet, "available": subnet not in state.full_subnets, "total": total}
 
 
 def _quota(server: SandboxServer, body: dict[str, Any], rest: str) -> dict[str, Any]:

@@ -194,6 +194,10 @@ def denied(principal_arn: str, service: str, operation: str) -> ApiError:
         f"User: {principal_arn} is not authorized to perform: {action} on resource: * "
         f"because no identity-based policy allows the {action} action"
     )
+    if service == "ec2":
+        return ApiError(
+            "UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", status=403
+        )
     if service in QUERY_SERVICES:
         return ApiError("AccessDenied", text, status=403)
     return ApiError("AccessDeniedException", text)

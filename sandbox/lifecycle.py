@@ -58,7 +58,7 @@ def _enter(world: World, task: Task, status: str) -> None:
 
 
 def _provisioned(world: World, task: Task) -> None:
-    if task.subnet in world.troubles.full_subnets:
+    if world.troubles.is_full(task.cluster.region, task.subnet):
         task.attachment_status = "DELETED"
         fail_to_start(world, task, wording.no_addresses(task.subnet))
         return

@@ -75,6 +75,11 @@ def _container(world: World, task: Task, definition: Document) -> Container:
     )
 
 
+def second_octet(subnet: str) -> int:
+    """Return what is a subnet's own in its addresses, so that they tell subnets apart as they do in a VPC."""
+    return zlib.crc32(subnet.encode()) % 254 + 1
+
+
 def _plan_interface(world: World, region: Region, task: Task) -> None:
     """Choose subnet, zone and address: tasks go round the subnets of their configuration."""
     network = (task.config.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
@@ -89,9 +94,8 @@ def _plan_interface(world: World, region: Region, task: Task) -> None:
     index = region.addresses % len(subnets)
     task.subnet = subnets[index]
     task.zone = region.name + "abc"[index % 3]
-    # The third octet belongs to the subnet, so that addresses tell subnets apart as they do in a VPC.
-    third = zlib.crc32(task.subnet.encode()) % 254 + 1
-    task.private_ip = f"10.{region.addresses // 250 % 255}.{third}.{region.addresses % 250 + 4}"
+    host = region.addresses
+    task.private_ip = f"10.{second_octet(task.subnet)}.{host // 250 % 255}.{host % 250 + 4}"
     task.attachment_id = world.ids.uuid()
     task.eni_id = f"eni-{task.id[:17]}"
     mac = hashlib.sha256(task.id.encode()).hexdigest()

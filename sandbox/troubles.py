@@ -12,6 +12,9 @@ from sandbox.state import Cluster, ContainerInstance, Document, Region, Service
 if TYPE_CHECKING:
     from sandbox.world import World
 
+# A subnet of /16 without the five addresses that AWS keeps: the fleets put twenty thousand tasks into one.
+ADDRESSES = 65_531
+
 
 @dataclass(slots=True)
 class Troubles:
@@ -21,8 +24,30 @@ class Troubles:
     lost_zones: set[tuple[str, str, str]] = field(default_factory=set)
     # Subnets that have no address left.
     full_subnets: set[str] = field(default_factory=set)
+    # How many tasks may have an address in a subnet; the others have room for 65,531.
+    addresses: dict[str, int] = field(default_factory=dict)
     # How many vCPUs may run on Fargate, by (account, region).
     vcpu_limits: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def free_addresses(self, region: Region, subnet: str) -> int:
+        """Return how many addresses a subnet has left."""
+        if subnet in self.full_subnets:
+            return 0
+        return max(0, self.addresses.get(subnet, ADDRESSES) - addresses_taken(region, subnet))
+
+    def is_full(self, region: Region, subnet: str) -> bool:
+        """Whether a subnet has no address left; tasks are counted only where something limits them."""
+        is_limited = subnet in self.full_subnets or subnet in self.addresses
+        return is_limited and not self.free_addresses(region, subnet)
+
+
+def addresses_taken(region: Region, subnet: str) -> int:
+    """Return how many tasks have an address in a subnet now."""
+    return sum(
+        task.subnet == subnet and task.attachment_status == "ATTACHED"
+        for cluster in region.clusters.values()
+        for task in cluster.tasks.values()
+    )
 
 
 def subnets_of(config: Document) -> list[str]:

@@ -10,7 +10,7 @@ from clusters.models import Service
 from clusters.queries import scope_of
 from deployments.definitions import masked_definition
 from deployments.plans import WARN, Check
-from deployments.preflight import balancing, capacity, images, logs, roles, rollout, secrets
+from deployments.preflight import addresses, balancing, capacity, images, logs, roles, rollout, secrets
 from deployments.preflight.churn import churn_of, configuration_of, strategy_of
 from deployments.preflight.gathering import gather, reason_of
 
@@ -25,9 +25,10 @@ def rollout_checks(
     """Return the checks of a rollout of a definition, by itself the present one, with this much set otherwise.
 
     Takes four seconds at most. Calls of AWS in all: 4 for each image of ECR, 1 for each role, secret, parameter and
-    log group, 2 for each target group, 1 for alarms, 1 or 4 for the autoscaler, up to 2 for capacity providers, 1 for
-    the Fargate quota or 2 to 6 for instances. A usual service on Fargate with a load balancer, one image, two roles
-    and two secrets costs 13; the next plan within half a minute asks only for what was absent.
+    log group, 2 for each target group, 1 for alarms, 1 or 4 for the autoscaler, 1 for all subnets, up to 2 for
+    capacity providers, 1 for the Fargate quota or 2 to 6 for instances. A usual service on Fargate with a load
+    balancer, one image, two roles and two secrets costs 14; the next plan within half a minute asks only for what was
+    absent.
     """
     try:
         current = masked_definition(service, service.task_definition_arn)
@@ -48,6 +49,7 @@ def rollout_checks(
         *secrets.secret_looks(scope, new),
         *logs.log_looks(scope, new),
         *balancing.balancing_looks(scope, facts, new),
+        *addresses.address_looks(scope, facts, new, churn),
         *capacity.capacity_looks(scope, service.cluster, facts, new, churn),
         *rollout.safety_looks(scope, service, churn, configuration),
     ]

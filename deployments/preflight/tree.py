@@ -41,6 +41,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "network": (
         *(
             "network",
+            "subnets",
             "load-balancer-",
             "alternate-",
             "target-group-",

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.announce import Announcement
-from sandbox.around import alarm_operations, layers, quotas, scaling_operations, target_groups, wire
+from sandbox.around import alarm_operations, layers, quotas, scaling_operations, subnets, target_groups, wire
 from sandbox.around.alarms import Alarm, Alarms, Place
 from sandbox.around.front import Front
 from sandbox.around.load import Load
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TRAIL_DELAY = 300.0
 SCALING_HOST = "ecs.application-autoscaling.amazonaws.com"
 # Their functions register themselves.
-_OPERATIONS = (alarm_operations, layers, quotas, scaling_operations, target_groups)
+_OPERATIONS = (alarm_operations, layers, quotas, scaling_operations, subnets, target_groups)
 # Services by the name in a signature.
 _SERVICES = {
     "elasticloadbalancing": "elbv2",

@@ -36,6 +36,13 @@ def speaks_query(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
+def protocol_of(request: Request, service: str) -> str:
+    """Return moto's name of the protocol that a client speaks; EC2 has a form of its own."""
+    if not speaks_query(request):
+        return "json"
+    return "ec2" if service == "ec2" else "query"
+
+
 def read(request: Request, service: str, operation: str) -> Document:
     """Read a request's parameters; refuses what is missing, of the wrong type, or outside an enum."""
     from moto.core.parse import PROTOCOL_PARSERS
@@ -44,7 +51,7 @@ def read(request: Request, service: str, operation: str) -> Document:
     query = speaks_query(request)
     if not query:
         _check_json(request)
-    parser = PROTOCOL_PARSERS["query" if query else "json"](model, timestamp_parser=_moment)
+    parser = PROTOCOL_PARSERS[protocol_of(request, service)](model, timestamp_parser=_moment)
     form = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True)) if query else {}
     # The parsers look things up in headers and form, and care for nothing else that werkzeug's have.
     asked: Any = {
@@ -69,7 +76,7 @@ def write(request: Request, service: str, operation: str, result: Document) -> A
     from moto.core.serialize import SerializationContext, get_serializer_class
 
     request_id = new_request_id()
-    protocol = "query" if speaks_query(request) else "json"
+    protocol = protocol_of(request, service)
     model = service_model(service).operation_model(operation)
     serializer = get_serializer_class(service, protocol)(model, SerializationContext(request_id))
     written = serializer.serialize(result)

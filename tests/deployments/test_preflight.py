@@ -263,6 +263,46 @@ def test_blue_green_without_a_second_target_group_is_refused(balanced: Rig) -> N
     assert check(balanced, "alternate-app")[0] == REFUSE
 
 
+# Subnets
+
+
+def test_free_addresses_are_told_by_subnet_and_zone(shop: Rig) -> None:
+    level, text = check(shop, "subnets")
+    assert level == OK
+    assert text.startswith("The rollout adds up to 2 tasks: subnet-a in us-east-1a has 65,5")
+    assert "subnet-b in us-east-1b has 65,5" in text
+
+
+def test_a_subnet_without_addresses_for_its_share_is_warned_of(shop: Rig) -> None:
+    shop.world.troubles.addresses["subnet-b"] = 1
+    level, text = check(shop, "subnets")
+    assert level == WARN
+    assert "adds up to 2 tasks, about 1 in each subnet: subnet-b in us-east-1b has 0 free." in text
+    assert "InsufficientFreeAddressesInSubnet" in text
+    # Nothing is added where tasks stop before others start.
+    gathering.answers.clear()
+    shop.service.facts["deploymentConfiguration"] = {"minimumHealthyPercent": 0, "maximumPercent": 100}
+    assert check(shop, "subnets")[0] == OK
+
+
+def test_a_subnet_that_does_not_exist_is_refused_until_it_does(shop: Rig) -> None:
+    network = shop.service.facts["networkConfiguration"]["awsvpcConfiguration"]
+    network["subnets"] = ["subnet-a", "subnet-new"]
+    level, text = check(shop, "subnets")
+    assert (level, "The subnet ID 'subnet-new' does not exist: no task" in text) == (REFUSE, True)
+    shop.call(
+        "UpdateService",
+        cluster="prod",
+        service="checkout-api",
+        networkConfiguration={"awsvpcConfiguration": network},
+    )
+    assert check(shop, "subnets")[0] == OK
+
+
+def test_tasks_on_the_network_of_their_instance_need_no_address(shop: Rig) -> None:
+    assert "subnets" not in found(shop, definition(networkMode="bridge"))
+
+
 # Capacity
 
 
@@ -550,6 +590,7 @@ DENIABLE = [
     ("ecr", "BatchGetImage", "architecture-app"),
     ("ecr", "GetDownloadUrlForLayer", "architecture-app"),
     ("ecr", "GetLifecyclePolicy", "expiry-app"),
+    ("ec2", "DescribeSubnets", "subnets"),
     ("application-autoscaling", "DescribeScalableTargets", "autoscaler"),
     ("servicequotas", "GetServiceQuota", "fargate-quota"),
 ]
@@ -619,6 +660,7 @@ def test_calls_of_a_plan_and_of_the_next_one(balanced: Rig) -> None:
     scaling = "application-autoscaling:DescribeScalableTargets"
     assert calls_made(balanced) == [
         scaling,
+        "ec2:DescribeSubnets",
         "ecr:BatchGetImage",
         "ecr:DescribeImages",
         "ecr:GetDownloadUrlForLayer",

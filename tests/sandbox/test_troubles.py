@@ -166,8 +166,10 @@ def test_the_control_calls_reach_the_world(sandbox: SandboxServer) -> None:
     assert state.lost_zones == {(ACCOUNT_ID, "us-east-1", "us-east-1a")}
     control(sandbox, "POST", "zone", {**PLACE, "zone": "us-east-1a", "available": True})
     control(sandbox, "POST", "addresses", {"subnet": "subnet-1", "available": False})
+    control(sandbox, "POST", "addresses", {"subnet": "subnet-2", "total": 6})
     control(sandbox, "POST", "quota", {**PLACE, "vcpus": 4})
     assert (state.lost_zones, state.full_subnets) == (set(), {"subnet-1"})
+    assert state.addresses == {"subnet-2": 6}
     assert state.vcpu_limits == {(ACCOUNT_ID, "us-east-1"): 4.0}
     control(sandbox, "POST", "quota", {**PLACE, "vcpus": None})
     assert state.vcpu_limits == {}
