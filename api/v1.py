@@ -48,7 +48,7 @@ api = NinjaAPI(
     openapi_url=None,
 )
 errors.register(api)
-READ_ERRORS = dict.fromkeys((401, 404, 422, 429), Error)
+READ_ERRORS = dict.fromkeys((400, 401, 404, 422, 429), Error)
 WRITE_ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 422, 429, 502), Error)
 Answer = dict[str, Any]
 BY_NAME, NEWEST = ("name", False), ("created_at", True)
