@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
 
 from access.queries import Access
 from clusters.spans import spell
@@ -12,7 +17,7 @@ from deployments.freezes import schedule_of
 from deployments.models import Change, Freeze
 from deployments.seeing import readable
 from deployments.states import NOT_BEGUN
-from deployments.window_words import day, in_words
+from deployments.window_words import day, in_words, once
 from deployments.windows import ALLOW, Window, next_window, windows
 
 A_DAY = timedelta(days=1)
@@ -22,11 +27,12 @@ MOST_ENTRIES = 15
 
 @dataclass(slots=True)
 class Day:
-    """One day of a month, in UTC."""
+    """One day of a month, in the zone of the month."""
 
     date: date
     is_out: bool
     is_today: bool
+    is_past: bool
     denies: list[str] = field(default_factory=list)
     allows: list[str] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -48,6 +54,7 @@ class Day:
         marks = {
             "out": self.is_out,
             "today": self.is_today,
+            "past": self.is_past,
             "frozen": bool(self.denies),
             "window": bool(self.allows),
             "due": bool(self.changes),
@@ -68,13 +75,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A month as whole weeks, Monday first."""
+    """A month of a time zone as whole weeks, Monday first; what is over has a list of its own, the latest first."""
 
     first: date
+    zone: str
     days: list[Day]
     entries: list[Entry]
     left_off: int
-    # The list of the month that runs begins now.
+    past: list[Entry]
+    past_left_off: int
     is_current: bool
 
     @property
@@ -107,56 +116,92 @@ class FreezeLine:
         return self.is_open != (self.freeze.effect == ALLOW)
 
 
+def default_zone() -> ZoneInfo:
+    """Return the zone whose days are shown to those who choose none."""
+    return ZoneInfo(settings.TIME_ZONE)
+
+
 def current_freezes(access: Access, now: datetime) -> list[Freeze]:
     """Return the freezes that this person may read and nobody took away, in one query."""
     rows = Freeze.objects.filter(ended_at=None).select_related("created_by")
     return readable(access, rows, now)
 
 
-def month_of(
-    access: Access, year: int, month: int, now: datetime, *, freezes: list[Freeze] | None = None
-) -> Month:
-    """Return a month with what holds and what is due in it; two queries, one where the freezes are given."""
+def month_of(access: Access, year: int, month: int, now: datetime, *, zone: ZoneInfo | None = None) -> Month:
+    """Return a month of a zone with what held, holds and is due in it; two queries."""
+    tz = zone or default_zone()
     dates = list(calendar.Calendar().itermonthdates(year, month))
-    begin, end = midnight(dates[0]), midnight(dates[-1] + A_DAY)
-    today = now.astimezone(UTC).date()
-    days = {one: Day(one, one.month != month, one == today) for one in dates}
-    found = current_freezes(access, now) if freezes is None else freezes
+    begin, end = midnight(dates[0], tz), midnight(dates[-1] + A_DAY, tz)
+    today = now.astimezone(tz).date()
+    days = {one: Day(one, one.month != month, one == today, one < today) for one in dates}
     entries = []
-    for freeze in found:
-        for window in windows(schedule_of(freeze), begin, end):
-            mark(days, freeze, window)
-            entries.append(Entry(window.starts_at, window.ends_at, span(window, year), freeze))
-    due = Change.objects.filter(state__in=sorted(NOT_BEGUN), scheduled_at__gte=begin, scheduled_at__lt=end)
-    for change in access.visible(due.select_related("service__cluster__account")).order_by("scheduled_at"):
-        at = change.scheduled_at or now
-        days[at.astimezone(UTC).date()].changes.append(change)
+    for freeze, window in windows_held(access, begin, end, now):
+        mark(days, freeze, window, tz)
         entries.append(
-            Entry(at, at, f"{day(at.astimezone(UTC), year)} {at.astimezone(UTC):%H:%M}", None, change)
+            Entry(window.starts_at, window.ends_at, text_of(freeze, window, year, now, tz), freeze)
         )
-    is_current = (today.year, today.month) == (year, month)
-    shown = [one for one in entries if is_within(one, year, month) and (one.ends_at > now or not is_current)]
-    shown.sort(key=lambda one: one.at)
-    first, left_off = date(year, month, 1), len(shown[MOST_ENTRIES:])
-    return Month(first, list(days.values()), shown[:MOST_ENTRIES], left_off, is_current)
+    for change in changes_due(access, begin, end):
+        at = (change.scheduled_at or now).astimezone(tz)
+        days[at.date()].changes.append(change)
+        entries.append(Entry(at, at, f"{day(at, year)} {at:%H:%M}", None, change))
+    shown = sorted((one for one in entries if is_within(one, year, month, tz)), key=lambda one: one.at)
+    coming = [one for one in shown if one.ends_at > now]
+    past = [one for one in reversed(shown) if one.ends_at <= now]
+    return Month(
+        first=date(year, month, 1),
+        zone=tz.key,
+        days=list(days.values()),
+        entries=coming[:MOST_ENTRIES],
+        left_off=len(coming[MOST_ENTRIES:]),
+        past=past[:MOST_ENTRIES],
+        past_left_off=len(past[MOST_ENTRIES:]),
+        is_current=(today.year, today.month) == (year, month),
+    )
 
 
-def is_within(entry: Entry, year: int, month: int) -> bool:
+def windows_held(
+    access: Access, begin: datetime, end: datetime, now: datetime
+) -> Iterator[tuple[Freeze, Window]]:
+    """Yield the windows of a span, also of freezes that were taken away since, as far as each freeze stood."""
+    rows = Freeze.objects.filter(Q(ended_at=None) | Q(ended_at__gt=begin))
+    for freeze in readable(access, rows, now):
+        for window in windows(schedule_of(freeze), begin, end):
+            if (held := part_held(freeze, window)) is not None:
+                yield freeze, held
+
+
+def part_held(freeze: Freeze, window: Window) -> Window | None:
+    """Return the part of a window from when its freeze was set up until it was taken away; None where none is left."""
+    starts_at = max(window.starts_at, freeze.created_at)
+    ends_at = min(window.ends_at, freeze.ended_at or window.ends_at)
+    return Window(starts_at, ends_at) if starts_at < ends_at else None
+
+
+def changes_due(access: Access, begin: datetime, end: datetime) -> QuerySet[Change]:
+    due = Change.objects.filter(state__in=sorted(NOT_BEGUN), scheduled_at__gte=begin, scheduled_at__lt=end)
+    return access.visible(due.select_related("service__cluster__account")).order_by("scheduled_at")
+
+
+def is_within(entry: Entry, year: int, month: int, tz: ZoneInfo) -> bool:
     """Whether a line begins in a month, or lasts into it."""
-    first, last = entry.at.astimezone(UTC), entry.ends_at.astimezone(UTC)
+    first, last = entry.at.astimezone(tz), last_moment(entry.at, entry.ends_at, tz)
     return (first.year, first.month) <= (year, month) <= (last.year, last.month)
 
 
-def midnight(one: date) -> datetime:
-    return datetime.combine(one, time(), UTC)
+def midnight(one: date, tz: ZoneInfo) -> datetime:
+    return datetime.combine(one, time(), tz)
 
 
-def mark(days: dict[date, Day], freeze: Freeze, window: Window) -> None:
+def last_moment(starts_at: datetime, ends_at: datetime, tz: ZoneInfo) -> datetime:
+    """Return the last moment of a span: what ends at midnight does not touch the day that begins then."""
+    return max(starts_at, ends_at - timedelta(microseconds=1)).astimezone(tz)
+
+
+def mark(days: dict[date, Day], freeze: Freeze, window: Window, tz: ZoneInfo) -> None:
     """Mark every day that a window touches."""
-    current = window.starts_at.astimezone(UTC).date()
+    current = window.starts_at.astimezone(tz).date()
     current = max(current, next(iter(days)))
-    # What ends at midnight does not touch the day that begins then.
-    last = (window.ends_at.astimezone(UTC) - timedelta(microseconds=1)).date()
+    last = last_moment(window.starts_at, window.ends_at, tz).date()
     while current <= last and current in days:
         names = days[current].allows if freeze.effect == ALLOW else days[current].denies
         if freeze.name not in names:
@@ -164,20 +209,20 @@ def mark(days: dict[date, Day], freeze: Freeze, window: Window) -> None:
         current += A_DAY
 
 
-def span(window: Window, year: int) -> str:
-    """Return a window in UTC: "Fri 13 Mar 16:00 to Sat 14 Mar 00:00"."""
-    first, last = window.starts_at.astimezone(UTC), window.ends_at.astimezone(UTC)
-    if first.date() == last.date():
-        return f"{day(first, year)} {first:%H:%M} to {last:%H:%M}"
-    return f"{day(first, year)} {first:%H:%M} to {day(last, year)} {last:%H:%M}"
+def text_of(freeze: Freeze, window: Window, year: int, now: datetime, tz: ZoneInfo) -> str:
+    """Return a window in a zone: "Fri 13 Mar 16:00 to Sat 14 Mar 00:00", and what else has to be known of a past one."""
+    text = once(window.starts_at.astimezone(tz), window.ends_at.astimezone(tz), year)
+    if freeze.ended_at is not None and window.ends_at == freeze.ended_at:
+        return f"{text}, when it was taken away"
+    if freeze.version > 1 and window.ends_at <= now:
+        # Earlier versions are in the ledger alone.
+        return f"{text}, as its version {freeze.version} has it"
+    return text
 
 
-def freezes_in_words(
-    access: Access, now: datetime, *, freezes: list[Freeze] | None = None
-) -> list[FreezeLine]:
+def freezes_in_words(access: Access, now: datetime) -> list[FreezeLine]:
     """Return the freezes and windows in words, what is open first, then what begins next; one query."""
-    found = current_freezes(access, now) if freezes is None else freezes
-    nexts = [(freeze, next_window(schedule_of(freeze), now)) for freeze in found]
+    nexts = [(freeze, next_window(schedule_of(freeze), now)) for freeze in current_freezes(access, now)]
     nexts.sort(key=lambda pair: (pair[1] is None, pair[1].starts_at if pair[1] else now))
     return [line_of(freeze, window, access, now) for freeze, window in nexts]
 

@@ -23,7 +23,7 @@ from deployments.actions import (
     comment_on_change,
     reject_change,
 )
-from deployments.calendar import current_freezes, freezes_in_words, month_of
+from deployments.calendar import default_zone, freezes_in_words, month_of
 from deployments.errors import ConfirmationMissing, WrongState
 from deployments.gate import why_not_approve
 from deployments.models import Change
@@ -95,11 +95,11 @@ def approvals(request: ConsoleRequest) -> HttpResponse:
 
 
 def calendar_of(request: ConsoleRequest, now: datetime) -> dict[str, Any]:
-    """Return this month and what holds changes up, for the side of the inbox; two queries."""
-    freezes = current_freezes(request.access, now)
+    """Return this month and what holds changes up, for the side of the inbox; three queries."""
+    today = now.astimezone(default_zone())
     return {
-        "month": month_of(request.access, now.year, now.month, now, freezes=freezes),
-        "freeze_lines": freezes_in_words(request.access, now, freezes=freezes),
+        "month": month_of(request.access, today.year, today.month, now),
+        "freeze_lines": freezes_in_words(request.access, now),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse, HttpResponseRedirect
@@ -13,13 +13,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from access.step_up import require_recent_sign_in
 from deployments.actions import end_freeze, save_freeze
-from deployments.calendar import current_freezes, freezes_in_words, month_of
+from deployments.calendar import default_zone, freezes_in_words, month_of
 from deployments.errors import InvalidSpec, WrongState
 from deployments.freeze_forms import FreezeForm
 from deployments.freeze_preview import preview_of
 from deployments.models import Freeze
 from deployments.seeing import readable
 from deployments.window_words import in_words
+from deployments.windows import InvalidRuleError, zone_of
 from ecsconsole.http import ConsoleRequest, render_page
 
 PERMISSION = "freeze.manage"
@@ -30,25 +31,37 @@ LIST, FORM = "deployments/freezes.html", "deployments/freeze_form.html"
 def freezes(request: ConsoleRequest) -> HttpResponse:
     """Show a month and what holds changes up, or lets them begin, in words."""
     now = timezone.now()
-    year, month = chosen_month(request.GET.get("month", ""), now)
-    found = current_freezes(request.access, now)
+    zone, problem = chosen_zone(request.GET.get("zone", ""))
+    year, month = chosen_month(request.GET.get("month", ""), now.astimezone(zone))
     context = {
-        "month": month_of(request.access, year, month, now, freezes=found),
-        "freeze_lines": freezes_in_words(request.access, now, freezes=found),
+        "month": month_of(request.access, year, month, now, zone=zone),
+        "zone_problem": problem,
+        "zones": sorted(available_timezones()),
+        "freeze_lines": freezes_in_words(request.access, now),
         "can_add": request.access.holds(PERMISSION),
     }
     return render_page(request, LIST, context, partial="freezes")
 
 
+def chosen_zone(text: str) -> tuple[ZoneInfo, str]:
+    """Return the zone of an address, the console's own where it names none, and what is wrong with it."""
+    if not text.strip():
+        return default_zone(), ""
+    try:
+        return zone_of(text.strip()), ""
+    except InvalidRuleError as error:
+        return default_zone(), str(error)
+
+
 def chosen_month(text: str, now: datetime) -> tuple[int, int]:
-    """Return the month of an address; this one where it names none."""
+    """Return the month of an address; that of the clock where it names none."""
     try:
         # Beyond these years a calendar has no use, and at their ends no neighbour.
         chosen = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
     except ValueError:
-        chosen = now.astimezone(UTC)
+        chosen = now
     if not 2000 <= chosen.year < 2200:
-        chosen = now.astimezone(UTC)
+        chosen = now
     return chosen.year, chosen.month
 
 

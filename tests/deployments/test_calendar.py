@@ -29,6 +29,7 @@ def freeze(name: str = "Quarter close", **fields: Any) -> Freeze:
         "environment": "production",
         "starts_at": datetime(2026, 3, 13, 16, tzinfo=UTC),
         "duration_minutes": 8 * 60,
+        "created_at": datetime(2025, 12, 1, tzinfo=UTC),
     }
     return Freeze.objects.create(name=name, **{**defaults, **fields})
 
@@ -129,20 +130,96 @@ def test_month_hatches_what_is_frozen_and_boxes_today(people: dict[str, User]) -
     frozen = [one.date for one in month.days if one.denies]
     assert frozen == [date(2026, 3, 13), date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1)]
     assert day_of(month, 2026, 3, 13).label == "13 March, frozen by Quarter close"
+    assert month.zone == "UTC"
     assert [entry.text for entry in month.entries] == [
         "Fri 13 Mar 16:00 to Sat 14 Mar 00:00",
         "Mon 30 Mar 00:00 to Wed 1 Apr 12:00",
     ]
 
 
-def test_list_of_this_month_begins_now_and_that_of_another_is_whole(people: dict[str, User]) -> None:
+def test_list_of_this_month_begins_now_and_what_is_over_stands_apart(people: dict[str, User]) -> None:
     freeze(rule="FREQ=DAILY", starts_at=datetime(2026, 1, 1, 22, tzinfo=UTC), duration_minutes=60)
     this = month_of(access_for(people["carol"]), 2026, 3, NOW)
     assert this.entries[0].text == "Thu 12 Mar 22:00 to 23:00"
     assert (len(this.entries), this.left_off) == (15, 5)
+    assert this.past[0].text == "Wed 11 Mar 22:00 to 23:00"
+    assert (len(this.past), this.past_left_off) == (11, 0)
+    assert [one.css for one in this.days if one.date.day == 10] == ["day past frozen"]
     earlier = month_of(access_for(people["carol"]), 2026, 2, NOW)
-    assert earlier.entries[0].text == "Sun 1 Feb 22:00 to 23:00"
-    assert (len(earlier.entries), earlier.left_off) == (15, 13)
+    assert (earlier.entries, earlier.past[0].text) == ([], "Sat 28 Feb 22:00 to 23:00")
+    assert (len(earlier.past), earlier.past_left_off) == (15, 13)
+    later = month_of(access_for(people["carol"]), 2026, 4, NOW)
+    assert (later.entries[0].text, later.past) == ("Wed 1 Apr 22:00 to 23:00", [])
+
+
+def test_freeze_that_came_once_stays_in_its_month_when_it_is_over(people: dict[str, User]) -> None:
+    freeze("Sale", starts_at=NOW - timedelta(days=5))
+    month = month_of(access_for(people["carol"]), 2026, 3, NOW)
+    assert [entry.text for entry in month.past] == ["Sat 7 Mar 10:00 to 18:00"]
+    assert day_of(month, 2026, 3, 7).css == "day past frozen"
+
+
+def test_freeze_that_was_taken_away_is_shown_as_far_as_it_stood(people: dict[str, User]) -> None:
+    taken = NOW - timedelta(days=1)
+    sale = {"starts_at": NOW - timedelta(days=3), "duration_minutes": 60 * 24 * 7, "ended_at": taken}
+    freeze("Sale", **sale)
+    freeze("Never held", ended_at=taken)
+    freeze("Long gone", **{**sale, "ended_at": NOW - timedelta(days=30)})
+    month = month_of(access_for(people["carol"]), 2026, 3, NOW)
+    assert [entry.text for entry in month.past] == [
+        "Mon 9 Mar 10:00 to Wed 11 Mar 10:00, when it was taken away"
+    ]
+    assert month.entries == []
+    assert [one.date.day for one in month.days if one.denies] == [9, 10, 11]
+    assert freezes_in_words(access_for(people["carol"]), NOW) == []
+
+
+def test_nothing_is_shown_from_before_a_freeze_was_set_up(people: dict[str, User]) -> None:
+    weekly = {"rule": "FREQ=WEEKLY", "starts_at": datetime(2026, 1, 6, 16, tzinfo=UTC)}
+    freeze("Tuesdays", created_at=datetime(2026, 3, 3, 20, tzinfo=UTC), version=3, **weekly)
+    month = month_of(access_for(people["carol"]), 2026, 3, NOW)
+    assert [entry.text for entry in month.past] == [
+        "Tue 10 Mar 16:00 to Wed 11 Mar 00:00, as its version 3 has it",
+        "Tue 3 Mar 20:00 to Wed 4 Mar 00:00, as its version 3 has it",
+    ]
+    assert month_of(access_for(people["carol"]), 2026, 2, NOW).past == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "days", "text", "today"),
+    [
+        ("UTC", [13], "Fri 13 Mar 16:00 to Sat 14 Mar 00:00", 12),
+        ("Europe/Berlin", [13, 14], "Fri 13 Mar 17:00 to Sat 14 Mar 01:00", 12),
+        ("Asia/Tokyo", [14], "Sat 14 Mar 01:00 to 09:00", 12),
+        ("Pacific/Kiritimati", [14], "Sat 14 Mar 06:00 to 14:00", 13),
+    ],
+)
+def test_days_are_those_of_the_zone(
+    people: dict[str, User], zone: str, days: list[int], text: str, today: int
+) -> None:
+    freeze()
+    month = month_of(access_for(people["carol"]), 2026, 3, NOW, zone=ZoneInfo(zone))
+    assert month.zone == zone
+    assert [one.date.day for one in month.days if one.denies] == days
+    assert [entry.text for entry in month.entries] == [text]
+    assert [one.date.day for one in month.days if one.is_today] == [today]
+
+
+def test_scheduled_change_stands_on_its_day_of_the_zone(people: dict[str, User]) -> None:
+    when = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)
+    change = make_change(
+        make_service(), people["alice"], state=State.QUEUED, holds_slot=False, scheduled_at=when
+    )
+    berlin = month_of(access_for(people["carol"]), 2026, 4, NOW, zone=ZoneInfo(BERLIN))
+    assert day_of(berlin, 2026, 4, 1).changes == [change]
+    assert [entry.text for entry in berlin.entries] == ["Wed 1 Apr 01:30"]
+    assert month_of(access_for(people["carol"]), 2026, 4, NOW).entries == []
+
+
+def test_window_that_ends_at_midnight_is_no_line_of_the_next_month(people: dict[str, User]) -> None:
+    freeze(starts_at=datetime(2026, 3, 31, 16, tzinfo=UTC))
+    assert len(month_of(access_for(people["carol"]), 2026, 3, NOW).entries) == 1
+    assert month_of(access_for(people["carol"]), 2026, 4, NOW).entries == []
 
 
 def test_month_outlines_windows_and_dots_scheduled_changes(people: dict[str, User]) -> None:

@@ -265,6 +265,43 @@ def test_calendar_turns_to_the_month_of_its_address(as_: SignedIn) -> None:
     assert "10 February, frozen by Close" in page
 
 
+def test_calendar_names_the_zone_of_its_days_and_keeps_it(as_: SignedIn) -> None:
+    freeze(starts_at=datetime(2026, 3, 24, 23, tzinfo=UTC))
+    page = text_of(as_("carol"), "/freezes/")
+    assert "days of UTC" in page
+    assert "24 March, frozen by Close" in page
+    page = text_of(as_("carol"), "/freezes/?zone=Europe/Berlin&month=2026-03")
+    assert "days of Europe/Berlin" in page
+    assert "25 March, frozen by Close" in page
+    assert "24 March, frozen" not in page
+    assert "?month=2026-04&amp;zone=Europe%2FBerlin" in page
+    assert 'name="zone" value="Europe/Berlin"' in page
+
+
+def test_zone_that_is_none_is_said_and_days_are_those_of_the_console(as_: SignedIn) -> None:
+    page = text_of(as_("carol"), "/freezes/?zone=<Berlin>")
+    assert "&lt;Berlin&gt; is not a time zone" in page
+    assert "days of UTC" in page
+
+
+def test_this_month_is_that_of_the_zone(as_: SignedIn) -> None:
+    with time_machine.travel(datetime(2026, 3, 31, 23, tzinfo=UTC), tick=False):
+        carol = as_("carol")
+        assert "March 2026" in text_of(carol, "/freezes/")
+        assert "April 2026" in text_of(carol, "/freezes/?zone=Europe/Berlin")
+
+
+def test_freeze_that_was_taken_away_stays_in_the_calendar(as_: SignedIn) -> None:
+    with time_machine.travel(NOW - timedelta(days=3), tick=False):
+        found = freeze(starts_at=NOW - timedelta(days=2))
+    found.ended_at = NOW - timedelta(days=2) + timedelta(minutes=30)
+    found.save()
+    page = text_of(as_("carol"), "/freezes/")
+    assert "Over in March 2026" in page
+    assert "Wed 18 Mar 10:00 to 10:30, when it was taken away" in page
+    assert "Changes may begin at any time" in page
+
+
 def test_page_costs_the_same_however_many_there_are(as_: SignedIn) -> None:
     client = as_("bob")
     client.get("/freezes/")
