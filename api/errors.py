@@ -14,6 +14,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from access.decisions import PermissionMissing
 from aws.errors import AwsError
+from deployments.errors import FreezeHolds
 from ecsconsole.characters import SENTENCE, is_storable
 from ecsconsole.errors import ConsoleError, as_console_error
 
@@ -114,9 +115,11 @@ def body_of(error: ConsoleError) -> dict[str, Any]:
     return {"error": body}
 
 
-def answer(error: ConsoleError) -> HttpResponse:
-    """Return an error as a response."""
-    response = JsonResponse(body_of(error), status=error.status)
+def answer(error: ConsoleError, **more: Any) -> HttpResponse:
+    """Return an error as a response; `more` are members of its own, or other words for those of all errors."""
+    body = body_of(error)
+    body["error"] |= more
+    response = JsonResponse(body, status=error.status)
     if isinstance(error, TooManyRequests):
         response["Retry-After"] = str(error.seconds)
     if error.status == NotSignedIn.status:
@@ -137,6 +140,20 @@ def known(request: HttpRequest, error: Exception) -> HttpResponse:
             details={"Request id": request_id} if request_id else {},
         )
     return answer(found)
+
+
+def frozen(request: HttpRequest, error: FreezeHolds) -> HttpResponse:
+    """Answer what a freeze holds up: by which, until when, and where a person may go past it, as no token can."""
+    address = request.build_absolute_uri(error.page)
+    opens_at = error.hold.opens_at
+    later = "Send scheduled_at with a time after opens_at" if opens_at else "Wait until it is taken away"
+    return answer(
+        error,
+        advice=f"{later}, or let a person who may override freezes ask for it at {address}; a token cannot.",
+        freezes=[{"id": one.pk, "name": one.name, "version": one.version} for one in error.hold.freezes],
+        opens_at=opens_at.isoformat() if opens_at else None,
+        override_url=address,
+    )
 
 
 def not_found(request: HttpRequest, error: Exception) -> HttpResponse:
@@ -185,6 +202,7 @@ HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     AuthenticationError: not_signed_in,
     ValidationError: invalid,
     AwsError: aws_failed,
+    FreezeHolds: frozen,
 }
 
 

@@ -262,6 +262,12 @@ class Because(Asked):
     reason: Text = ""
 
 
+class FreezeRef(Schema):
+    id: int
+    name: str
+    version: int
+
+
 class ErrorBody(Schema):
     code: str = Field(description="Stable name for programs.")
     title: str
@@ -270,6 +276,11 @@ class ErrorBody(Schema):
     permission: str | None = Field(None, description="403: which permission is missing.")
     fields: dict[str, str] | None = Field(None, description="422: a sentence for each field.")
     change: int | None = Field(None, description="409: the change that stands in the way.")
+    freezes: list[FreezeRef] | None = Field(None, description="409: the freezes that hold the change up.")
+    opens_at: datetime | None = Field(
+        None, description="409: when nothing holds it any more; null: not by itself."
+    )
+    override_url: str | None = Field(None, description="409: where a person may ask to go past the freezes.")
     details: dict[str, str] | None = None
 
 

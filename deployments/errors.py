@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ecsconsole.errors import ConsoleError
 
 if TYPE_CHECKING:
+    from deployments.freezes import Hold
     from deployments.models import Change
 
 
@@ -50,9 +51,17 @@ class KeyReused(ChangeRefused):
 
 
 class FreezeHolds(ChangeRefused):
-    """A freeze holds changes at the place."""
+    """A freeze holds changes at the place; `page` is the path where a person may ask to go past it."""
 
     title = "A freeze holds changes here"
+
+    def __init__(self, hold: Hold, page: str) -> None:
+        super().__init__(
+            f"{hold.sentence} Nothing was done.",
+            advice="Schedule the change for after that, or override the freeze by name.",
+        )
+        self.hold = hold
+        self.page = page
 
 
 class WrongState(ChangeRefused):

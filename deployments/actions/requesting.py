@@ -15,6 +15,7 @@ from access.queries import Access
 from clusters.models import Service
 from deployments import machine, waking
 from deployments.actions.allowing import note, require, require_cancel
+from deployments.addresses import asking_page
 from deployments.approvals import void_approvals
 from deployments.errors import (
     AnotherChangeActive,
@@ -283,10 +284,7 @@ def check_plan(
 ) -> None:
     """Raise unless the person saw this plan, nothing refuses it, and they confirmed it as this place asks."""
     if plan.hold is not None:
-        raise FreezeHolds(
-            f"{plan.hold.sentence} Nothing was done.",
-            advice="Schedule the change for after that, or override the freeze by name.",
-        )
+        raise FreezeHolds(plan.hold, asking_page(plan.kind, service, plan.spec))
     if plan.refused:
         raise ChangeRefused(" ".join(check.text for check in plan.refusals))
     if plan_id or plan.confirmation != CLICK:

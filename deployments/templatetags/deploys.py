@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from clusters.models import Service, ServiceDeployment, Task
 from clusters.service_queries import definition_address
 from clusters.spans import spell
+from deployments.addresses import asking_page
 from deployments.buttons import Button
 from deployments.change_view import ATTEMPT_LOOKS
 from deployments.image_reference import parse
@@ -224,16 +225,8 @@ def definition_page(deployment: ServiceDeployment) -> str:
 @register.simple_tag
 def again_page(change: Change) -> str:
     """Return where the same can be asked for again, filled in."""
-    address = {
-        Kind.SCALE: "scale",
-        Kind.RESTART: "restart",
-        Kind.ROLLBACK: "rollback",
-        Kind.CONTINUE: "answer-pause",
-        Kind.RUN_TASK: "run-task",
-    }
-    view = address.get(Kind(change.kind), "deploy")
-    page = service_page(view, change.service)
-    if view == "scale":
+    page = asking_page(change.kind, change.service, change.spec)
+    if change.kind == Kind.SCALE:
         return f"{page}?desired_count={change.spec.get('desired_count', '')}"
     return f"{page}?change={change.pk}" if change.kind == Kind.DEPLOY else page
 

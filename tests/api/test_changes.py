@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from django.utils import timezone
 
 from access.tokens import revoke_token
 from audit.models import AuditEntry
-from deployments.models import Attempt, Change
+from deployments.models import Attempt, Change, Freeze
 from deployments.sealing import open_sealed
 from tests.api.conftest import Machines
 from tests.builders import make_change, make_service
@@ -131,6 +132,67 @@ def test_production_asks_for_the_typed_name_and_a_reason(rig: Rig, machine: Mach
     assert (status, sorted(body["error"]["fields"])) == (422, ["confirm", "reason"])
     status, body = ci.post("/changes", wish(rig))
     assert (status, body["state"], body["diagnosis"]["rule"]) == (201, "awaiting_approval", "approval")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("deploy", {}),
+        ("restart", {}),
+        ("scale", {"spec": {"desired_count": 3}}),
+        ("run_task", {}),
+    ],
+)
+def test_freeze_is_named_with_when_it_opens_and_where_a_person_goes_past_it(
+    rig: Rig, machine: Machines, as_: Any, kind: str, more: dict[str, Any]
+) -> None:
+    rig.push("v2")
+    began = timezone.now().replace(microsecond=0) - timedelta(hours=1)
+    freeze = Freeze.objects.create(
+        name="Quarter close", environment="production", starts_at=began, duration_minutes=180
+    )
+    status, body = machine("alice").post("/changes", wish(rig, kind, **more))
+    error = body["error"]
+    assert (status, error["code"]) == (409, "freeze_holds")
+    assert re.match(r"Quarter close holds changes here; opens in (2 h|1 h 59 min)\.", error["message"])
+    assert error["freezes"] == [{"id": freeze.pk, "name": "Quarter close", "version": 1}]
+    assert datetime.fromisoformat(error["opens_at"]) == began + timedelta(hours=3)
+    assert "a token cannot" in error["advice"]
+    assert error["override_url"] in error["advice"]
+    assert not Change.objects.exists()
+    path = error["override_url"].removeprefix("http://testserver")
+    page = as_("bob").get(path).content.decode()
+    assert f'name="override_rules" value="freeze:{freeze.pk}"' in page
+    # What the answer advises is taken.
+    later = (began + timedelta(hours=3, minutes=1)).isoformat()
+    status, body = machine("alice").post("/changes", wish(rig, kind, scheduled_at=later, **more))
+    assert status == 201, body
+
+
+@pytest.mark.django_db
+def test_freeze_that_does_not_open_says_so(rig: Rig, machine: Machines) -> None:
+    rig.push("v2")
+    Freeze.objects.create(
+        name="Release days",
+        environment="production",
+        effect="allow",
+        starts_at=timezone.now() - timedelta(days=9),
+        duration_minutes=60,
+    )
+    status, body = machine("alice").post("/changes", wish(rig))
+    assert (status, body["error"]["code"], body["error"]["opens_at"]) == (409, "freeze_holds", None)
+    assert "does not open by itself" in body["error"]["message"]
+    assert "Wait until it is taken away" in body["error"]["advice"]
+
+
+@pytest.mark.django_db
+def test_token_cannot_ask_to_go_past_a_freeze(rig: Rig, machine: Machines) -> None:
+    asked = wish(
+        rig, override={"kind": "break_glass", "rules": ["freeze:1"], "reason": "It is down, and badly"}
+    )
+    status, body = machine("bob").post("/changes", asked)
+    assert (status, list(body["error"]["fields"])) == (422, ["override"])
 
 
 @pytest.mark.django_db
