@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,9 +45,13 @@ class Measure:
     similar: float
     same_share: float
     similar_share: float
-    write: Callable[[float], str]
-    # How a difference is written, where that is another unit: points for shares.
-    write_difference: Callable[[float], str]
+    digits: int
+    unit: str = ""
+    # The unit of a difference, where that is another one: points for shares.
+    difference_unit: str = ""
+
+    def write(self, value: float) -> str:
+        return f"{value:.{self.digits}f}{self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,15 @@ class Row:
     def difference(self) -> str:
         if self.outgoing.value is None or self.incoming.value is None:
             return ""
-        change = self.incoming.value - self.outgoing.value
-        text = self.measure.write_difference(abs(change))
-        if text == self.measure.write_difference(0):
+        # Of what is shown: 44% and 45% differ, however near they are.
+        digits = self.measure.digits
+        change = round(self.incoming.value, digits) - round(self.outgoing.value, digits)
+        size = f"{abs(change):.{digits}f}"
+        if not float(size):
             return "none"
-        return f"{'+' if change > 0 else '−'}{text}"
+        own = self.measure.difference_unit
+        unit = (own.removesuffix("s") if size == "1" else own) or self.measure.unit
+        return f"{'+' if change > 0 else '−'}{size}{unit}"
 
     @property
     def why(self) -> str:
@@ -107,14 +114,9 @@ def written(measure: Measure, figure: Figure) -> str:
     return "not known" if figure.value is None else measure.write(figure.value)
 
 
-def decimals(unit: str, digits: int) -> Callable[[float], str]:
-    """Return a writer of numbers with a unit: trailing zeros only where they tell the precision."""
-    return lambda value: f"{value:.{digits}f}{unit}"
-
-
 # A share below a twentieth of a point is one request in two thousand: noise at any size of canary.
-ERRORS_5XX = Measure("5xx responses", 0.05, 0.25, 0.0, 0.0, decimals("%", 2), decimals(" points", 2))
-RESPONSE_P95 = Measure("Response p95", 5.0, 20.0, 0.05, 0.15, decimals(" ms", 0), decimals(" ms", 0))
-MEMORY = Measure("Memory, % of limit", 2.0, 5.0, 0.0, 0.0, decimals("%", 0), decimals(" points", 0))
-ERROR_LINES = Measure("Error lines per min", 0.2, 1.0, 0.10, 0.25, decimals("", 1), decimals("", 1))
-RESTARTS = Measure("Restarts", 0.0, 0.0, 0.0, 0.0, decimals("", 0), decimals("", 0))
+ERRORS_5XX = Measure("5xx responses", 0.05, 0.25, 0.0, 0.0, 2, "%", " points")
+RESPONSE_P95 = Measure("Response p95", 5.0, 20.0, 0.05, 0.15, 0, " ms")
+MEMORY = Measure("Memory, % of limit", 2.0, 5.0, 0.0, 0.0, 0, "%", " points")
+ERROR_LINES = Measure("Error lines per min", 0.2, 1.0, 0.10, 0.25, 1)
+RESTARTS = Measure("Restarts", 0.0, 0.0, 0.0, 0.0, 0)

@@ -52,10 +52,11 @@ def changes_with_places() -> QuerySet[Change]:
 
 
 def rail_counts(access: Access) -> RailCounts:
-    """Count what is active and what waits for this person, in two queries and those of `requests_for`."""
+    """Count what is active and what waits for this person, in three queries and those of `requests_for`."""
     active = access.visible(Change.objects.filter(state__in=sorted(ACTIVE))).count()
     waiting = waiting_for(access).count() if access.holds("change.approve") else 0
-    return RailCounts(active, waiting + len(requests_for(access, timezone.now())))
+    held = len(paused_deployments(access)) if access.holds("service.deploy") else 0
+    return RailCounts(active, waiting + held + len(requests_for(access, timezone.now())))
 
 
 def waiting_for(access: Access) -> QuerySet[Change]:

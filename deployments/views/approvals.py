@@ -12,6 +12,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from access.queries import Access
 from access.step_up import require_recent_sign_in
 from access.waiting import open_requests, requests_for
 from clusters.models import ServiceDeployment, Task
@@ -26,8 +27,10 @@ from deployments.actions import (
 from deployments.calendar import default_zone, freezes_in_words, month_of
 from deployments.errors import ConfirmationMissing, WrongState
 from deployments.gate import why_not_approve
+from deployments.history import HistoryRow, rows_of
 from deployments.models import Change
 from deployments.overrides import override_of
+from deployments.pauses import Pause
 from deployments.queries import (
     Approvers,
     changes_with_places,
@@ -62,6 +65,15 @@ class Item:
     is_soon: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One card of a deployment that a hook holds."""
+
+    row: HistoryRow
+    pause: Pause
+    strip: Strip
+
+
 @require_GET
 def approvals(request: ConsoleRequest) -> HttpResponse:
     """Show what waits for this person, what they asked for, or what was decided."""
@@ -72,18 +84,20 @@ def approvals(request: ConsoleRequest) -> HttpResponse:
     mine = mine_of(request).filter(state=State.AWAITING_APPROVAL).count()
     to_agree = requests_for(request.access, now)
     own_access = list(open_requests(now).filter(requester=request.user))
+    held = held_for(request.access)
     found = list(chosen(request, show)[:SHOWN])
     context = {
         "show": show,
         "change_count": waiting,
         "access_count": len(to_agree),
-        "waiting_count": waiting + len(to_agree),
+        "waiting_count": waiting + len(to_agree) + len(held),
         "mine_count": mine + len(own_access),
         "access_requests": {WAITING: to_agree, MINE: own_access}.get(show, []),
         "items": [] if show == DECIDED else items_of(request, found, now),
         "decided": found if show == DECIDED else [],
         "next_deadline": min((c.deadline_at for c in found if c.deadline_at), default=None),
-        "paused": paused_deployments(request.access) if show == WAITING else [],
+        "paused": held if show == WAITING else [],
+        "paused_count": len(held),
         "can_approve": request.access.holds("change.approve") or request.access.holds("access.manage"),
         "reviews": list(open_reviews(request.access)[:SHOWN]) if show == WAITING else [],
         "sent_back": sent_back_to(request.access) if show != DECIDED else [],
@@ -121,6 +135,26 @@ def chosen(request: ConsoleRequest, show: str) -> QuerySet[Change]:
     return request.access.visible(decided).order_by("-pk")
 
 
+def held_for(access: Access) -> list[Held]:
+    """Return the cards of deployments that this person may let go on, in three queries."""
+    found = paused_deployments(access)
+    tasks = tasks_of({row.service_id for row, _ in found})
+    rows = rows_of([row for row, _ in found])
+    return [
+        Held(row, pause, strip_of(row.deployment.service, tasks[row.deployment.service_id]))
+        for row, (_, pause) in zip(rows, found, strict=True)
+    ]
+
+
+def tasks_of(services: set[int]) -> dict[int, list[Task]]:
+    """Return the tasks that run or will, by service."""
+    tasks: dict[int, list[Task]] = {pk: [] for pk in services}
+    current = Task.objects.filter(service__in=services, gone_at=None).exclude(last_status="STOPPED")
+    for task in current.defer("facts"):
+        tasks[task.service_id or 0].append(task)
+    return tasks
+
+
 def items_of(request: ConsoleRequest, changes: list[Change], now: datetime) -> list[Item]:
     """Return the cards of changes, in seven queries however many there are."""
     approvers, elsewhere = Approvers(now), look_elsewhere(changes)
@@ -129,10 +163,7 @@ def items_of(request: ConsoleRequest, changes: list[Change], now: datetime) -> l
     newest = ServiceDeployment.objects.filter(service__in=services).defer("facts").order_by("-created_at")
     for found in newest[:DEPLOYMENTS_READ]:
         deployments[found.service_id].append(found)
-    tasks: dict[int, list[Task]] = {pk: [] for pk in services}
-    current = Task.objects.filter(service__in=services, gone_at=None).exclude(last_status="STOPPED")
-    for task in current.defer("facts"):
-        tasks[task.service_id or 0].append(task)
+    tasks = tasks_of(services)
     return [
         item_of(
             request,

@@ -208,5 +208,5 @@ def test_rail_costs_nothing_more_for_those_who_manage_no_access(
 
     access = access_for(people["bob"])
     assert access.bindings
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         rail_counts(access)

@@ -76,6 +76,8 @@ def test_differences_are_signed_and_nothing_is_none() -> None:
     assert Row(ERROR_LINES, Figure(0.4), Figure(0.3)).difference == "−0.1"
     assert Row(RESTARTS, Figure(2), Figure(2)).difference == "none"
     assert Row(MEMORY, Figure(63), Figure(72)).difference == "+9 points"
+    assert Row(MEMORY, Figure(44.4), Figure(44.6)).difference == "+1 point", "it is between what is shown"
+    assert Row(RESPONSE_P95, Figure(84), Figure(83)).difference == "−1 ms"
 
 
 def insights(rig: Rig) -> None:
@@ -273,6 +275,9 @@ def test_service_page_inbox_and_answer_page_show_a_pause_from_outside(dev_rig: R
     assert "?action=ROLLBACK" not in as_("carol").get(page).content.decode()
     html = alice.get(reverse("approvals")).content.decode()
     assert "checkout-api is paused at 0% of traffic" in html
+    assert "1 deployment is paused until somebody answers." in html
+    assert "Nothing waits for you" not in html
+    assert "1 waiting for you" in alice.get(reverse("rail-counts")).content.decode()
     assert "checkout-api is paused" not in as_("carol").get(reverse("approvals")).content.decode()
     html = alice.get(at("answer-pause", service)).content.decode()
     assert "Paused at 0% of traffic: continue or roll back" in html
