@@ -1,9 +1,10 @@
-"""Reads of IAM: roles and whom they trust."""
+"""Reads of IAM: roles, whom they trust, and what they may do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +13,53 @@ from aws.scope import Scope
 
 ASSUMES = frozenset({"sts:AssumeRole", "sts:*", "*"})
 Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What IAM says of an action on a resource; `missing` are condition keys of which it was told no value."""
+
+    action: str
+    resource: str
+    is_allowed: bool
+    missing: tuple[str, ...] = ()
+
+
+def simulate(
+    scope: Scope,
+    role_arn: str,
+    action: str,
+    resources: Sequence[str],
+    context: Sequence[tuple[str, str]] = (),
+) -> list[Verdict]:
+    """Return whether a role's policies allow an action on each resource; raises AwsNotFound for a role that is gone.
+
+    Policies of identity, boundary and organization are weighed, those of resources and sessions are not.
+    IAM: iam:SimulatePrincipalPolicy.
+    """
+    answer = read(
+        scope,
+        "iam",
+        "simulate_principal_policy",
+        PolicySourceArn=role_arn,
+        ActionNames=[action],
+        ResourceArns=list(resources),
+        ContextEntries=[
+            {"ContextKeyName": name, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            for name, value in context
+        ],
+    )
+    found = answer.get("EvaluationResults") or []
+    parts = [part for item in found for part in item.get("ResourceSpecificResults") or [item]]
+    return [
+        Verdict(
+            action,
+            str(part.get("EvalResourceName", "")),
+            (part.get("EvalResourceDecision") or part.get("EvalDecision")) == "allowed",
+            tuple(part.get("MissingContextValues") or ()),
+        )
+        for part in parts
+    ]
 
 
 def trust_policy(scope: Scope, role_name: str) -> Document:

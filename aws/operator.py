@@ -26,7 +26,7 @@ class Operator:
     """
 
     def __init__(self, scope: Scope, *, source_identity: str, change_id: int) -> None:
-        role = scope.deploy_role_arn or scope.role_arn
+        role = scope.changing_role_arn
         self.scope = scope
         self.identity = Identity(
             role, scope.external_id, f"ecsconsole-change-{change_id}", source_identity if role else ""

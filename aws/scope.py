@@ -15,6 +15,11 @@ class Scope:
     deploy_role_arn: str = ""
     external_id: str = ""
 
+    @property
+    def changing_role_arn(self) -> str:
+        """The role through which changes are made, empty for the console's own credentials."""
+        return self.deploy_role_arn or self.role_arn
+
     def in_region(self, region: str) -> Scope:
         """Return the same account and roles in another region."""
         return replace(self, region=region)

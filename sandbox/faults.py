@@ -187,13 +187,17 @@ def _default_error(fault: Fault, call: Call) -> ApiError:
     return ApiError("ServerException", "Service Unavailable. Please try again later.", status=500)
 
 
-def denied(principal_arn: str, service: str, operation: str) -> ApiError:
-    """The refusal of a caller whose policies do not allow an action."""
+def denied(
+    principal_arn: str, service: str, operation: str, resource: str = "*", *, code: str = ""
+) -> ApiError:
+    """The refusal of a caller whose policies do not allow an action; `code` where it is not its service's own."""
     action = f"{service}:{operation}"
     text = (
-        f"User: {principal_arn} is not authorized to perform: {action} on resource: * "
+        f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource} "
         f"because no identity-based policy allows the {action} action"
     )
+    if code:
+        return ApiError(code, text)
     if service == "ec2":
         return ApiError(
             "UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", status=403

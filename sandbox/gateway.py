@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from sandbox import log_reads
+from sandbox import log_reads, simulation
 from sandbox.around.trail import Origin, is_recorded
 from sandbox.calls import CallRecord, Calls
 from sandbox.faults import Call, Fault, Faults, denied
@@ -152,10 +152,13 @@ class Gateway:
 
     def _answer(self, request: Request, operation: str, scope: Scope, principal: Principal) -> Answer:
         if request.target.startswith(ECS_PREFIX):
-            caller = principal.caller(scope.region)
-            return json_answer(self.around.front.call(caller, operation, _params(request)))
+            caller, params = principal.caller(scope.region), _params(request)
+            simulation.check_passing(principal, operation, params)
+            return json_answer(self.around.front.call(caller, operation, params))
         if scope.service == "sts" and operation in STS_OPERATIONS:
             return answer_sts(request, operation, principal, self.identity)
+        if scope.service == "iam" and operation == simulation.OPERATION:
+            return simulation.answer_simulation(request, principal, scope.region, self.identity, self.faults)
         if scope.service == "logs":
             answer = self._answer_logs(request, operation, scope, principal)
             if answer is not None:

@@ -118,6 +118,10 @@ class Identity:
     def roles(self) -> list[Role]:
         return list(self._roles.values())
 
+    def role(self, arn: str) -> Role | None:
+        """Return a role of the scenario's or one that was made through IAM."""
+        return self._roles.get(arn) or (_moto_role(arn) if _ROLE_ARN.fullmatch(arn) else None)
+
     def authenticate(self, scope: Scope) -> Principal:
         """Return the principal behind a signature; an access key of twelve digits is that account's own user."""
         user = self._users.get(scope.access_key)
@@ -144,7 +148,7 @@ class Identity:
     ) -> Session:
         """Hand out temporary credentials of a role, or refuse as STS does."""
         _check_names(role_arn, session_name, source_identity)
-        role = self._roles.get(role_arn) or _moto_role(role_arn)
+        role = self.role(role_arn)
         changed = caller.source_identity and source_identity not in {"", caller.source_identity}
         if role is None or role.external_id != (external_id if role.external_id else "") or changed:
             raise ApiError(

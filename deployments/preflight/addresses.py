@@ -44,7 +44,9 @@ def address_check(scope: Scope, ids: tuple[str, ...], added: int) -> Check:
             " the service a subnet that has room."
         )
         return Check(NAME, TITLE, WARN, text)
-    return Check(NAME, TITLE, OK, f"The rollout adds up to {added} tasks: {shown(found)}.")
+    least = min((one.free for one in found), default=0)
+    text = f"The rollout adds up to {added} tasks; each of {len(found)} subnets has at least {least:,} addresses free."
+    return Check(NAME, TITLE, OK, text)
 
 
 def shown(subnets: list[Subnet]) -> str:

@@ -9,7 +9,7 @@ from aws import iam
 from aws.ecr import repository_of
 from aws.errors import AwsNotFound
 from aws.scope import Scope
-from deployments.plans import OK, REFUSE, WARN, Check
+from deployments.plans import OK, REFUSE, Check
 from deployments.preflight.gathering import Look, answers
 
 TASKS = "ecs-tasks.amazonaws.com"
@@ -18,7 +18,7 @@ IDS = {"executionRoleArn": "execution-role", "taskRoleArn": "task-role"}
 Definition = Mapping[str, Any]
 
 
-def role_checks(definition: Definition, current: Definition) -> list[Check]:
+def role_checks(definition: Definition) -> list[Check]:
     """Return what can be said of roles without asking AWS."""
     checks = []
     if needs := needs_of(definition):
@@ -29,19 +29,17 @@ def role_checks(definition: Definition, current: Definition) -> list[Check]:
         checks.append(Check("execution-role", TITLES["executionRoleArn"], OK, "None, and none is needed."))
     if not definition.get("taskRoleArn"):
         checks.append(Check("task-role", TITLES["taskRoleArn"], OK, "None: the containers call no AWS API."))
-    return [*checks, *passing_checks(definition, current)]
+    return checks
 
 
-def passing_checks(definition: Definition, current: Definition) -> list[Check]:
-    """Name the roles that the changing role has to be allowed to pass and never had to for this service."""
-    roles = [str(definition[key]) for key in TITLES if definition.get(key)]
-    new = [arn for arn in roles if arn not in {current.get(key) for key in TITLES}]
-    if not roles:
-        return []
-    if not new:
-        return [Check("pass-role", "Passing of roles", OK, "The roles are those of the present definition.")]
-    text = f"New for this service: {', '.join(new)}. The changing role has to be allowed iam:PassRole on it."
-    return [Check("pass-role", "Passing of roles", WARN, text)]
+def roles_of(definition: Definition) -> list[str]:
+    return sorted({str(definition[key]) for key in TITLES if definition.get(key)})
+
+
+def new_roles(definition: Definition, current: Definition) -> list[str]:
+    """Return the roles that the changing role has to be allowed to pass and never had to for this service."""
+    known = {current.get(key) for key in TITLES}
+    return [arn for arn in roles_of(definition) if arn not in known]
 
 
 def needs_of(definition: Definition) -> list[str]:

@@ -10,7 +10,17 @@ from clusters.models import Service
 from clusters.queries import scope_of
 from deployments.definitions import masked_definition
 from deployments.plans import WARN, Check
-from deployments.preflight import addresses, balancing, capacity, images, logs, roles, rollout, secrets
+from deployments.preflight import (
+    addresses,
+    balancing,
+    capacity,
+    images,
+    logs,
+    rights,
+    roles,
+    rollout,
+    secrets,
+)
 from deployments.preflight.churn import churn_of, configuration_of, strategy_of
 from deployments.preflight.gathering import gather, reason_of
 
@@ -21,14 +31,15 @@ def rollout_checks(
     configuration: Mapping[str, Any] | None = None,
     *,
     with_images: bool = True,
+    registers: bool = False,
 ) -> list[Check]:
     """Return the checks of a rollout of a definition, by itself the present one, with this much set otherwise.
 
-    Takes four seconds at most. Calls of AWS in all: 4 for each image of ECR, 1 for each role, secret, parameter and
-    log group, 2 for each target group, 1 for alarms, 1 or 4 for the autoscaler, 1 for all subnets, up to 2 for
-    capacity providers, 1 for the Fargate quota or 2 to 6 for instances. A usual service on Fargate with a load
-    balancer, one image, two roles and two secrets costs 14; the next plan within half a minute asks only for what was
-    absent.
+    `registers` says that a definition is registered first. Takes four seconds at most. Calls of AWS in all: 4 for each
+    image of ECR, 1 for each role, secret, parameter and log group, 1 to 3 for the changing role's rights, 2 for each
+    target group, 1 for alarms, 1 or 4 for the autoscaler, 1 for all subnets, up to 2 for capacity providers, 1 for the
+    Fargate quota or 2 to 6 for instances. A usual service on Fargate with a load balancer, one image, two roles and
+    two secrets costs 17; the next plan within half a minute asks only for what was absent.
     """
     try:
         current = masked_definition(service, service.task_definition_arn)
@@ -46,6 +57,7 @@ def rollout_checks(
     looks = [
         *(images.image_looks(scope, facts, new, current) if with_images else ()),
         *roles.role_looks(scope, new),
+        *rights.right_looks(scope, service, new, current, registers=registers),
         *secrets.secret_looks(scope, new),
         *logs.log_looks(scope, new),
         *balancing.balancing_looks(scope, facts, new),
@@ -55,7 +67,7 @@ def rollout_checks(
     ]
     return [
         *rollout.safety_checks(service, configuration),
-        *roles.role_checks(new, current),
+        *roles.role_checks(new),
         *logs.log_checks(new),
         *balancing.balancing_checks(facts, new, strategy),
         *capacity.capacity_checks(facts, new),

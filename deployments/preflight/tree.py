@@ -36,7 +36,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("target-active", "same-definition", "unknown-members", "last-healthy", "protection", "exit"),
     ),
     "images": ("image-", "architecture-", "scan-", "expiry-", "nothing-to-pin"),
-    "roles": ("execution-role", "task-role", "pass-role", "secret-"),
+    "roles": ("execution-role", "task-role", "changing-role", "pass-role", "secret-"),
     "logs": ("log-configuration", "log-group-"),
     "network": (
         *(

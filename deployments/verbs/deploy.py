@@ -68,7 +68,8 @@ class Deploy:
 
     def preflight(self, service: Service, spec: Spec) -> list[Check]:
         old, new = definitions_of(service, spec)
-        checks = rollout_checks(with_settings(service, spec), new) if begins_deployment(spec) else []
+        registers, future = makes_definition(spec), with_settings(service, spec)
+        checks = rollout_checks(future, new, registers=registers) if begins_deployment(spec) else []
         if task_definitions.is_same(old, new) and not spec.get("service"):
             text = "The spec is what PRIMARY runs already. To start its tasks anew, restart the service."
             checks.append(Check("nothing-changes", "Nothing changes", "refuse", text))

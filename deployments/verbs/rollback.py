@@ -130,7 +130,7 @@ class Rollback:
         definition = masked_definition(service, arn) if arn else None
         return [
             # What ran then is compared with what is there now below, image by image.
-            *rollout_checks(service, definition, with_images=False),
+            *rollout_checks(service, definition, with_images=False, registers=bool(spec.get("pin"))),
             *returning.target_checks(service, target),
             *self.difference_checks(service, spec, target, images),
             *(returning.image_check(item, is_pinning=bool(spec.get("pin"))) for item in images),

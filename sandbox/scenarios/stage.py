@@ -23,6 +23,7 @@ READ_ONLY = (
     "*:Get*",
     "*:BatchGet*",
     "*:Lookup*",
+    "iam:SimulatePrincipalPolicy",
     "logs:FilterLogEvents",
     "logs:Start*",
     "logs:StopQuery",

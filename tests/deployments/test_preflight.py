@@ -13,15 +13,20 @@ import pytest
 from aws import downloads
 from aws.ecr import ImageTag
 from aws.errors import AwsAccessDenied, AwsUnreachable
-from aws.iam import trusts
+from aws.iam import Verdict, trusts
+from aws.operator import Operator
 from aws.scope import Scope
+from aws.sessions import sessions
+from clusters.queries import scope_of
 from deployments.plans import OK, REFUSE, WARN, Check
 from deployments.preflight import churn_of, gathering, rollout_checks
 from deployments.preflight.gathering import Answers, Look, gather
 from deployments.preflight.images import Asked, architecture_check, expiry_check, scan_check
+from deployments.preflight.rights import judged, passing_check, rights_check
 from deployments.preflight.rollout import limit_of
 from deployments.preflight.secrets import parse
-from sandbox.scenarios.empty import ACCOUNT_ID
+from sandbox.identity import Role
+from sandbox.scenarios.empty import ACCOUNT_ID, EXTERNAL_ID, ROLE_ARN
 from tests.deployments.rig import REGION, REPOSITORY, Rig
 
 GROUP = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT_ID}:targetgroup/shop/0123456789abcdef"
@@ -112,11 +117,88 @@ def test_a_role_of_another_account_is_refused(shop: Rig) -> None:
     assert (level, "another account" in text) == (REFUSE, True)
 
 
-def test_a_new_role_needs_passing_and_a_known_one_does_not(shop: Rig) -> None:
+def with_task_role(name: str = "app") -> Definition:
+    return definition(taskRoleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/{name}")
+
+
+def rights(rig: Rig, name: str, of: Definition) -> tuple[str, str]:
+    """Return level and text of a check of a deploy that registers a definition."""
+    gathering.answers.clear()
+    one = {item.id: item for item in rollout_checks(rig.service, of, registers=True)}[name]
+    return one.level, one.text
+
+
+def let_only(rig: Rig, *allows: str) -> None:
+    """Let the changing role do so much and no more."""
+    rig.sandbox.identity.add_role(Role(ROLE_ARN, EXTERNAL_ID, allows))
+
+
+def test_a_changing_role_that_may_is_named_with_what_it_may(shop: Rig) -> None:
     shop.sandbox.surroundings.create_role(ACCOUNT_ID, "app")
-    assert check(shop, "pass-role")[0] == OK
-    level, text = check(shop, "pass-role", definition(taskRoleArn=f"arn:aws:iam::{ACCOUNT_ID}:role/app"))
-    assert (level, "iam:PassRole" in text) == (WARN, True)
+    may = "sandbox-operator may call ecs:UpdateService and ecs:RegisterTaskDefinition."
+    assert rights(shop, "changing-role", with_task_role()) == (OK, may)
+    passes = "sandbox-operator may pass app, execution to ecs-tasks.amazonaws.com."
+    assert rights(shop, "pass-role", with_task_role()) == (OK, passes)
+
+
+def test_calls_that_the_changing_role_may_not_make_are_warned_of(shop: Rig) -> None:
+    shop.sandbox.surroundings.create_role(ACCOUNT_ID, "app")
+    let_only(shop, "ecs:UpdateService")
+    level, text = rights(shop, "changing-role", with_task_role())
+    assert (level, "ecs:RegisterTaskDefinition on arn:aws:ecs:" in text) == (WARN, True)
+    assert "ecs:UpdateService" not in text
+    level, text = rights(shop, "pass-role", with_task_role())
+    assert (level, f"iam:PassRole on arn:aws:iam::{ACCOUNT_ID}:role/app" in text) == (WARN, True)
+    # Nothing is registered by a restart.
+    assert check(shop, "changing-role") == (OK, "sandbox-operator may call ecs:UpdateService.")
+    assert "pass-role" not in found(shop, definition())
+    let_only(shop, "ecs:*", "iam:PassRole")
+    assert rights(shop, "changing-role", with_task_role())[0] == OK
+
+
+def test_what_the_simulator_denies_aws_refuses(shop: Rig) -> None:
+    let_only(shop, "ecs:*")
+    assert rights(shop, "pass-role", definition())[0] == WARN
+    operator = Operator(scope_of(shop.service), source_identity="alice", change_id=1)
+    sessions.clear()
+    with pytest.raises(
+        AwsAccessDenied, match=r"not authorized to perform: iam:PassRole on resource: .*:role/"
+    ):
+        operator.register_task_definition(family="shop", **definition())
+    let_only(shop, "ecs:*", "iam:PassRole")
+    sessions.clear()
+    operator.register_task_definition(family="shop", **definition())
+
+
+def test_new_roles_are_named_where_the_simulator_may_not_be_asked(shop: Rig) -> None:
+    shop.sandbox.surroundings.create_role(ACCOUNT_ID, "app")
+    shop.sandbox.faults.add("access-denied", operation="SimulatePrincipalPolicy")
+    missing = "cannot be checked: the read role may not call iam:SimulatePrincipalPolicy."
+    level, text = rights(shop, "pass-role", with_task_role())
+    assert (level, text.endswith(f"allowed iam:PassRole on it. That {missing}")) == (WARN, True)
+    assert "New for this service: arn:aws:iam" in text
+    assert rights(shop, "pass-role", definition()) == (WARN, f"This {missing}")
+    assert rights(shop, "changing-role", definition()) == (WARN, f"This {missing}")
+
+
+def test_a_changing_role_that_is_gone_is_warned_of(shop: Rig) -> None:
+    account = shop.service.cluster.account
+    account.deploy_role_arn = f"arn:aws:iam::{ACCOUNT_ID}:role/none"
+    level, text = check(shop, "changing-role")
+    assert (level, "none cannot be found" in text) == (WARN, True)
+
+
+def test_without_roles_the_rights_of_the_environment_are_not_looked_at() -> None:
+    assert "not looked at" in rights_check(SCOPE, {"ecs:UpdateService": "*"}, "").text
+    new = f"arn:aws:iam::{ACCOUNT_ID}:role/app"
+    assert passing_check(SCOPE, (new,), (new,)).level == WARN
+    assert passing_check(SCOPE, (new,), ()).level == OK
+
+
+def test_conditions_that_are_not_known_are_named_and_not_weighed() -> None:
+    verdicts = [Verdict("ecs:UpdateService", "*", is_allowed=False, missing=("aws:ResourceTag/team",))]
+    one = judged("changing-role", "Rights", verdicts, "")
+    assert (one.level, "conditions on aws:ResourceTag/team" in one.text) == (OK, True)
 
 
 def test_a_missing_execution_role_is_refused_only_where_ecs_needs_one(shop: Rig) -> None:
@@ -266,11 +348,10 @@ def test_blue_green_without_a_second_target_group_is_refused(balanced: Rig) -> N
 # Subnets
 
 
-def test_free_addresses_are_told_by_subnet_and_zone(shop: Rig) -> None:
+def test_free_addresses_are_told(shop: Rig) -> None:
     level, text = check(shop, "subnets")
     assert level == OK
-    assert text.startswith("The rollout adds up to 2 tasks: subnet-a in us-east-1a has 65,5")
-    assert "subnet-b in us-east-1b has 65,5" in text
+    assert text.startswith("The rollout adds up to 2 tasks; each of 2 subnets has at least 65,5")
 
 
 def test_a_subnet_without_addresses_for_its_share_is_warned_of(shop: Rig) -> None:
@@ -668,6 +749,7 @@ def test_calls_of_a_plan_and_of_the_next_one(balanced: Rig) -> None:
         "elasticloadbalancing:DescribeTargetGroupAttributes",
         "elasticloadbalancing:DescribeTargetGroups",
         "iam:GetRole",
+        "iam:SimulatePrincipalPolicy",
         "logs:DescribeLogGroups",
         "servicequotas:GetServiceQuota",
     ]
