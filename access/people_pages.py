@@ -24,6 +24,7 @@ from access.proofs import comes_by_sso
 from access.sessions import living_sessions
 from access.step_up import require_recent_sign_in
 from ecsconsole.http import ConsoleRequest, render_page
+from ecsconsole.numbers import is_number
 
 PAGE_SIZE = 100
 
@@ -152,7 +153,7 @@ def leave(request: ConsoleRequest, pk: int) -> HttpResponse:
 
 def chosen_group(request: ConsoleRequest) -> Group:
     number = request.POST.get("group", "")
-    return get_object_or_404(Group, pk=number if number.isdigit() else 0)
+    return get_object_or_404(Group, pk=number if is_number(number) else 0)
 
 
 @require_POST

@@ -9,6 +9,7 @@ from api.schemas import Wish
 from clusters.diff import containers_of
 from clusters.models import Service, ServiceDeployment
 from deployments import image_reference
+from deployments.definition_spec import object_in
 from deployments.definitions import masked_definition
 from deployments.errors import InvalidSpec
 from deployments.image_reference import NotAReferenceError
@@ -34,15 +35,15 @@ def deploy_spec(service: Service, wish: Wish, spec: Spec) -> Spec:
     """Put the images into the containers of the spec; a bare tag or digest is one of the present repository."""
     definition = masked_definition(service, service.task_definition_arn)
     present = {name: str(item.get("image", "")) for name, item in containers_of(definition).items()}
-    containers = {name: dict(parts) for name, parts in (spec.get("containers") or {}).items()}
-    errors = {}
+    errors: dict[str, str] = {}
+    containers = dict(object_in(spec, "containers", errors))
     for name, typed in wish.images.items():
         try:
             image = image_reference.complete(typed, present[name]) if name in present else typed
         except NotAReferenceError as error:
             errors[f"images.{name}"] = str(error)
             continue
-        containers[name] = {**containers.get(name, {}), "image": image}
+        containers[name] = {**object_in(containers, name, errors), "image": image}
     if errors:
         raise InvalidSpec(errors)
     return {**spec, "containers": containers} if containers else spec

@@ -23,6 +23,7 @@ from audit.tables import csv_lines, json_chunks
 from audit.verification import bytes_of
 from audit.waking import ask_for_verification
 from ecsconsole.http import ConsoleRequest, StreamedFile, render_page, wants_fragment
+from ecsconsole.numbers import is_number
 
 PAGE_SIZE = 50
 
@@ -42,7 +43,7 @@ def ledger(request: ConsoleRequest) -> HttpResponse:
     }
     if not wants_fragment(request):
         context |= {"seal": read_seal(now), "counts": queries.recent_counts(now)}
-        context |= shown(AuditEntry.objects.filter(seq=opened).first()) if opened.isdigit() else {}
+        context |= shown(AuditEntry.objects.filter(seq=opened).first()) if is_number(opened) else {}
     return render_page(request, "audit/ledger.html", context, partial="audit-entries")
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from clusters.models import Cluster, Service, Task, TaskDefinition
 from clusters.sources import sources_of
 from clusters.status import ATTENTION, SEVERITY, Status
+from ecsconsole.numbers import is_number
 
 if TYPE_CHECKING:
     from access.queries import Access
@@ -204,7 +205,7 @@ def find_task_definitions(access: Access, words: str) -> Section:
     """Return families by name, each once, and one revision for `family:12`."""
     family, _, number = words.partition(":")
     definitions = access.visible(TaskDefinition.objects.filter(family__icontains=family))
-    if number.isdigit():
+    if is_number(number):
         definitions = definitions.filter(revision=int(number))
     found = definitions.select_related("account").defer("facts").order_by("family", "-revision")[: LIMIT * 10]
     results: dict[tuple[int, str, str], Result] = {}

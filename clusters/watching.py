@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Model, QuerySet
 
 from clusters.models import Cluster, Service, Task
+from ecsconsole.numbers import is_number
 from live import topics
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def sees(rows: QuerySet[Any]) -> topics.Check:
     """Return the check that a person sees the row of a topic."""
 
     def check(access: Access, ident: str) -> bool:
-        return ident.isdigit() and access.visible(rows.all()).filter(pk=int(ident)).exists()
+        return is_number(ident) and access.visible(rows.all()).filter(pk=int(ident)).exists()
 
     return check
 

@@ -17,6 +17,7 @@ from deployments.overrides import MOST_HOURS, PERMISSIONS
 from deployments.policies import current_policies, is_about, subjects_of
 from deployments.states import NOT_BEGUN
 from deployments.terms import IfBusy, OverrideAsked, Terms
+from ecsconsole.numbers import is_number
 
 if TYPE_CHECKING:
     from access.queries import Access
@@ -57,7 +58,7 @@ class Asking:
         """Return the terms, as far as they can be meant."""
         override = None
         if self.is_override:
-            hours = int(self.hours) if self.hours.isdecimal() else 0
+            hours = int(self.hours) if is_number(self.hours) else 0
             override = OverrideAsked(self.kind, self.rules, self.reason, self.ticket, hours)
         busy = IfBusy(self.if_busy) if self.if_busy in set(IfBusy) else IfBusy.REFUSE
         return Terms(if_busy=busy, scheduled_at=self.scheduled_at, override=override, replaces=self.replaces)
@@ -89,7 +90,7 @@ def read_asking(data: QueryDict, service: Service) -> Asking:
 
 def replaced(number: str, service: Service) -> Change | None:
     """Return the request that an edited one takes the place of, if it still waits."""
-    if not number.isdecimal():
+    if not is_number(number):
         return None
     return Change.objects.filter(pk=int(number), service=service, state__in=sorted(NOT_BEGUN)).first()
 

@@ -54,23 +54,29 @@ def members_of_containers() -> dict[str, str]:
 
 def gather(definition: Mapping[str, Any], spec: Mapping[str, Any], errors: Errors) -> Asked:
     """Sort what a spec asks for by how it is kept."""
-    document = {} if spec.get("definition") is None else spec["definition"]
-    if not isinstance(document, Mapping):
-        errors["definition"] = "The definition is an object, in braces."
-        document = {}
+    document = object_in(spec, "definition", errors)
     patch = {key: value for key, value in document.items() if key not in OUTPUT_ONLY}
-    asked = Asked(patch, task=dict(spec.get("task") or {}))
+    asked = Asked(patch, task=dict(object_in(spec, "task", errors)))
     patch[CONTAINERS] = named_containers(patch.get(CONTAINERS), errors)
     take_family(patch, definition, errors)
     for key in SIZE:
         if key in patch:
             settle(asked.task, key, patch.pop(key), f"task.{key}", errors)
-    take_fields(asked, spec.get("containers") or {}, errors)
+    take_fields(asked, object_in(spec, "containers", errors), errors)
     present = by_name(definition)[CONTAINERS]
     for name, container in patch[CONTAINERS].items():
         if isinstance(container, Mapping):
             patch[CONTAINERS][name] = take_own(asked, name, dict(container), present.get(name), errors)
     return asked
+
+
+def object_in(parts: Mapping[str, Any], key: str, errors: Errors, owner: str = "") -> Mapping[str, Any]:
+    """Return a part that is an object, empty where it is left out; anything else is an error at its place."""
+    part = parts.get(key)
+    if part is None or isinstance(part, Mapping):
+        return part or {}
+    errors[f"{owner}{key}"] = f"What is asked of {key} is an object, in braces."
+    return {}
 
 
 def named_containers(given: Any, errors: Errors) -> Document:

@@ -8,10 +8,11 @@ from typing import Any
 
 from aws.shapes import did_you_mean
 from clusters.diff import containers_of
-from deployments.definition_spec import clean_patch, gather
+from deployments.definition_spec import clean_patch, gather, object_in
 from deployments.errors import InvalidSpec
 from deployments.merging import BY_VARIABLE, CONTAINERS
 from deployments.service_settings import clean_settings
+from ecsconsole.numbers import is_number
 
 Spec = dict[str, Any]
 # Registry, repository, then a tag, a digest or both, as Docker's reference grammar has it.
@@ -69,8 +70,10 @@ def clean_container(
     elif image and image != present.get("image"):
         parts["image"] = image
     parts |= clean_numbers(name, wanted, present, errors)
-    environment = clean_environment(name, wanted.get("environment") or {}, present, errors)
-    secrets = clean_secrets(name, wanted.get("secrets") or {}, present, errors)
+    environment = clean_environment(
+        name, object_in(wanted, "environment", errors, f"{name}."), present, errors
+    )
+    secrets = clean_secrets(name, object_in(wanted, "secrets", errors, f"{name}."), present, errors)
     return (
         parts
         | ({"environment": environment} if environment else {})
@@ -92,7 +95,7 @@ def clean_numbers(
             if present.get(members[key]):
                 parts[key] = None
             continue
-        if not str(value).isdigit() or int(value) < least:
+        if not is_number(value) or int(value) < least:
             errors[f"{name}.{key}"] = f"Give a whole number of at least {least}."
         elif int(value) != present.get(members[key]):
             parts[key] = int(value)
@@ -130,10 +133,10 @@ def clean_secrets(
         elif value_from is None:
             if variable in now:
                 parts[variable] = None
-        elif not str(value_from).strip():
+        elif not isinstance(value_from, str) or not value_from.strip():
             errors[f"{name}.secrets.{variable}"] = f"Say from where {variable} is read."
-        elif str(value_from).strip() != now.get(variable):
-            parts[variable] = str(value_from).strip()
+        elif value_from.strip() != now.get(variable):
+            parts[variable] = value_from.strip()
     return parts
 
 
@@ -144,7 +147,7 @@ def clean_task(wanted: Mapping[str, Any], present: Mapping[str, Any], errors: di
         value = str(wanted.get(key) or "").strip()
         if key in wanted and wanted[key] is None and present.get(key):
             parts[key] = None
-        elif value and not value.isdigit():
+        elif value and not is_number(value):
             errors[f"task.{key}"] = "Give a whole number."
         elif value and value != str(present.get(key) or ""):
             parts[key] = value

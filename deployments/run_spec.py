@@ -8,9 +8,11 @@ from typing import Any
 
 from clusters.diff import containers_of
 from clusters.masking import mask_words
+from deployments.definition_spec import object_in
 from deployments.deploy_spec import VARIABLE
 from deployments.errors import InvalidSpec
 from deployments.sealing import open_sealed, seal
+from ecsconsole.numbers import is_number
 
 Spec = dict[str, Any]
 Document = dict[str, Any]
@@ -23,15 +25,15 @@ def clean_run_spec(definition: Mapping[str, Any], spec: Mapping[str, Any]) -> Sp
     """Return a spec that fits a definition; commands are sealed, because they may hold secrets. Raises `InvalidSpec`."""
     errors: dict[str, str] = {}
     count = spec.get("count", 1)
-    if not str(count).isdigit() or not 1 <= int(count) <= MOST_TASKS:
+    if not is_number(count) or not 1 <= int(count) <= MOST_TASKS:
         errors["count"] = f"Give a number from 1 to {MOST_TASKS}."
     known = containers_of(definition)
     containers: Spec = {}
-    for name, wanted in sorted((spec.get("containers") or {}).items()):
+    for name, wanted in sorted(object_in(spec, "containers", errors).items()):
         if name not in known:
             errors[name] = f"The task definition has no container {name}."
             continue
-        parts = clean_override(name, wanted, errors)
+        parts = clean_override(name, object_in({name: wanted}, name, errors), errors)
         if parts:
             containers[name] = parts
     if errors:
@@ -44,7 +46,7 @@ def clean_override(name: str, wanted: Mapping[str, Any], errors: dict[str, str])
     if command := wanted.get("command"):
         parts["command"] = sealed_command(command, name, errors)
     environment = {}
-    for variable, entry in sorted((wanted.get("environment") or {}).items()):
+    for variable, entry in sorted(object_in(wanted, "environment", errors, f"{name}.").items()):
         if not VARIABLE.fullmatch(variable):
             errors[f"{name}.environment"] = f"{variable[:80]!r} is not a name for a variable."
         elif not isinstance(entry, Mapping) or "sealed" not in entry or "fingerprint" not in entry:
@@ -55,7 +57,7 @@ def clean_override(name: str, wanted: Mapping[str, Any], errors: dict[str, str])
         value = wanted.get(key)
         if value in (None, ""):
             continue
-        if not str(value).isdigit() or int(value) < least:
+        if not is_number(value) or int(value) < least:
             errors[f"{name}.{key}"] = f"Give a whole number of at least {least}."
         else:
             parts[key] = int(value)

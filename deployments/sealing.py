@@ -19,9 +19,9 @@ def seal(value: str) -> dict[str, Any]:
 
 def open_sealed(entry: Mapping[str, Any] | str) -> str:
     """Return the plain value of a sealed entry; workers only, on the way to AWS."""
-    sealed = entry if isinstance(entry, str) else str(entry["sealed"])
+    sealed = entry.get("sealed") if isinstance(entry, Mapping) else entry
     try:
-        return open_text(sealed, PURPOSE)
+        return open_text(str(sealed), PURPOSE)
     except SealBroken as error:
         raise ChangeRefused(
             "A value of this change was sealed with a key that the console no longer has.",

@@ -22,6 +22,7 @@ from deployments.policies import current_policies
 from deployments.simulator import Key, Person, Question, World
 from deployments.verbs import VERBS, verb_for
 from deployments.windows import InvalidRuleError, zone_of
+from ecsconsole.numbers import is_number
 
 # Ids of what is only meant: nothing that is saved has one.
 MEANT = -1
@@ -145,7 +146,7 @@ def load_world() -> World:
 def meant_world(world: World, form: SimulatorForm, person_id: int, data: Any) -> World:
     """Return the world as it would be: bindings added and dropped, a freeze, other numbers of approvals."""
     asked = form.cleaned_data
-    dropped = {int(number) for number in data.getlist("drop") if number.isdigit()}
+    dropped = {int(number) for number in data.getlist("drop") if is_number(number)}
     extra = meant_binding(asked)
     people = tuple(
         replace(one, bindings=tuple(b for b in one.bindings if b.id not in dropped))
@@ -193,7 +194,7 @@ def meant_policies(policies: Iterable[ApprovalPolicy], data: Any) -> Iterable[Ap
     """Yield the policies with the numbers of approvals that are meant; zero asks for nobody."""
     for policy in policies:
         number = data.get(f"approvals-{policy.pk}", "")
-        if not number.isdigit() or int(number) == policy.approvals:
+        if not is_number(number) or int(number) == policy.approvals:
             yield policy
             continue
         other = copy.copy(policy)

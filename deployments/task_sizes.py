@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ecsconsole.numbers import is_number
+
 GIB = 1024
 # CPU units: least and most memory in MiB, and the step between; from the Amazon ECS Developer Guide, "Task size".
 MEMORY: Mapping[int, tuple[int, int, int]] = {
@@ -57,4 +59,4 @@ def container_memory(definition: Mapping[str, Any]) -> int:
 
 def number(value: Any) -> int | None:
     text = str(value or "")
-    return int(text) if text.isdigit() else None
+    return int(text) if is_number(text) else None

@@ -18,6 +18,7 @@ from clusters.masking import mask
 from clusters.models import TaskDefinition
 from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page
+from ecsconsole.numbers import is_number
 
 
 class ComparisonIncomplete(ConsoleError):
@@ -98,7 +99,7 @@ def reveal_variable(
 def task_definition_diff(request: ConsoleRequest, account_id: str, region: str, family: str) -> HttpResponse:
     """Show what differs between two revisions of a family."""
     numbers = [request.GET.get("from", ""), request.GET.get("to", "")]
-    if not all(number.isdigit() for number in numbers):
+    if not all(is_number(number) for number in numbers):
         raise ComparisonIncomplete("The address names no two revisions to compare.")
     old, new = (
         definition_queries.get_definition(request, account_id, region, family, int(number))

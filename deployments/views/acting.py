@@ -37,6 +37,7 @@ from deployments.scaling_form import ScaleForm
 from deployments.verbs import verb_for
 from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page, wants_fragment
+from ecsconsole.numbers import is_number
 
 PAGE = "deployments/act.html"
 PARTS = frozenset({"act-ready", "act-plan"})
@@ -112,7 +113,7 @@ def rollback(request: ConsoleRequest, account_id: str, region: str, cluster: str
     verb = "Roll back"
     if chosen == "flight":
         spec, verb = {"in_flight": True}, "Stop the rollout and roll back"
-    elif chosen.isdecimal():
+    elif is_number(chosen):
         # Whether it may be gone back to is for the plan to say, also for one that is not offered.
         spec = {"service_deployment_id": int(chosen)}
         if (images := fields_of(request).get("images", "")) in ("pinned", "tags"):

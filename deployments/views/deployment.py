@@ -16,6 +16,7 @@ from deployments.gate import pause_gate
 from deployments.pauses import pause_in
 from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page
+from ecsconsole.numbers import is_number
 
 
 class ComparisonIncomplete(ConsoleError):
@@ -53,7 +54,7 @@ def service_deployment(request: ConsoleRequest, pk: int) -> HttpResponse:
 def comparison(request: ConsoleRequest) -> HttpResponse:
     """Show what differs between two service deployments, of one service or of two."""
     numbers = [request.GET.get("a", ""), request.GET.get("b", "")]
-    if not all(number.isdecimal() and len(number) < 19 for number in numbers):
+    if not all(is_number(number) for number in numbers):
         raise ComparisonIncomplete("The address names no two deployments to compare.")
     old, new = (get_object_or_404(visible_deployments(request), pk=int(number)) for number in numbers)
     sides = sides_of(old, new)
