@@ -94,6 +94,13 @@ def test_good_deploy_succeeds_before_the_eyes_of_who_asked(sign_in: OpenAs) -> N
     page.goto(f"{DEV}/catalog-api/deploy/")
     tag = pick_image(page, r"^[\d.]+-\d+$")
     expect(page.locator("#deploy-plan")).to_contain_text("ecs:UpdateService", timeout=20_000)
+    parameters = page.locator("#deploy-plan details", has_text="Parameters").last
+    parameters.locator("summary").click()
+    text, card = parameters.locator("pre").bounding_box(), page.locator("#deploy-plan").bounding_box()
+    assert text is not None
+    assert card is not None
+    assert text["width"] > card["width"] / 2, "the parameters stand in the column of the number"
+    parameters.locator("summary").click()
     change_command(page, "catalog-api")
     found.check_accessibility()
     submit(page)
