@@ -45,7 +45,8 @@ def address_check(scope: Scope, ids: tuple[str, ...], added: int) -> Check:
         )
         return Check(NAME, TITLE, WARN, text)
     least = min((one.free for one in found), default=0)
-    text = f"The rollout adds up to {added} tasks; each of {len(found)} subnets has at least {least:,} addresses free."
+    which = "its subnet" if len(found) == 1 else f"each of {len(found)} subnets"
+    text = f"The rollout adds up to {added} tasks; {which} has at least {least:,} addresses free."
     return Check(NAME, TITLE, OK, text)
 
 

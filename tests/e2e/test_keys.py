@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -144,7 +145,8 @@ def test_live_update_keeps_the_focus_on_a_row(sign_in: OpenAs) -> None:
 def test_live_update_keeps_an_open_details_and_a_half_typed_comment(sign_in: OpenAs) -> None:
     requester = sign_in("alice").page
     requester.goto("/services/111122223333/us-east-1/prod-core/pricing-api/deploy/")
-    image = requester.locator("fieldset.pick label", has_not_text="running now").nth(3)
+    good = requester.locator(".ver", has_text=re.compile(r"^[\d.]+-\d+$"))
+    image = requester.locator("fieldset.pick label", has=good, has_not_text="running now").first
     expect(image).to_be_visible(timeout=20_000)
     image.click()
     requester.fill("textarea[name=reason]", "To be read with care")
