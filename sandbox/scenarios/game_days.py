@@ -15,7 +15,7 @@ from sandbox.scenarios.stage import Stage
 # How long each day has been bad when people arrive.
 FRIDAY_SECONDS = 900.0
 ZONE_SECONDS = 60.0
-_FLEET_SINCE = 90.0
+_FLEET_SINCE = 60.0
 _BUSY = ("web-frontend", "checkout-api", "cart-api", "payments-api")
 ZONE = "us-east-1a"
 # So long everybody rushes to the zones that are left, and Fargate has no room there either.
