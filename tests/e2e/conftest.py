@@ -67,8 +67,8 @@ def clean_environment() -> dict[str, str]:
 
 
 def start_demo(folder: Path, *arguments: str) -> Demo:
-    """Start the demo and wait until it prints its block."""
-    return start("demo", folder, *arguments)
+    """Start the demo and wait until it prints its block; two that start at once must not want the same port."""
+    return start("demo", folder, "--sandbox-port", str(free_port()), *arguments)
 
 
 def start(
