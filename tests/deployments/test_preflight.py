@@ -701,13 +701,14 @@ def test_a_missing_permission_on_load_balancers_is_named_as_iam_names_it(
 def test_a_slow_aws_is_not_waited_for(shop: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     found(shop, definition())
     gathering.answers.clear()
-    monkeypatch.setattr(gathering, "SECONDS", 0.5)
-    shop.sandbox.faults.add("latency", operation="GetRole", milliseconds=2000, count=1)
+    # Long enough for everything else on a busy machine, and half of what the slow one takes.
+    monkeypatch.setattr(gathering, "SECONDS", 4)
+    shop.sandbox.faults.add("latency", operation="GetRole", milliseconds=8000, count=1)
     began = time.monotonic()
     checks = found(shop, definition())
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 7.5
     assert checks["execution-role"].level == WARN
-    assert "did not answer within 0.5 seconds" in checks["execution-role"].text
+    assert "did not answer within 4 seconds" in checks["execution-role"].text
     assert checks["log-group-app"].level == OK
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,10 +94,18 @@ def test_the_newest_activity_led_to_what_runs_now(acme: SandboxServer, tracked: 
     assert newest["StartTime"] < acme.world.now
 
 
+@pytest.fixture
+def afternoon() -> Iterator[SandboxServer]:
+    """Acme at an hour by which it has grown with its day; at night it has only shrunk."""
+    start = datetime.fromisoformat("2026-11-24T15:00:00+00:00")
+    with SandboxServer("acme", manual=True, throttle=False, start=start) as server:
+        yield server
+
+
 def test_the_tasks_of_a_scaled_service_came_with_its_growth_and_its_events_say_so(
-    acme: SandboxServer,
+    afternoon: SandboxServer,
 ) -> None:
-    ecs = acme.client("ecs", account_id=PRODUCTION)
+    ecs = afternoon.client("ecs", account_id=PRODUCTION)
     arns = ecs.list_tasks(cluster="prod-core", serviceName="cart-api")["taskArns"]
     tasks = ecs.describe_tasks(cluster="prod-core", tasks=arns)["tasks"]
     assert len({item["startedAt"] for item in tasks}) > 2
