@@ -62,16 +62,13 @@ class SessionLimitMiddleware:
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
-    """Send strangers to the sign-in page; a fragment gets 401 and a redirect of the whole page."""
+    """Send strangers to the sign-in page; a fragment gets 401, and the page decides: it may hold what was typed."""
 
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseBase:
         if request.headers.get("HX-Request") == "true":
-            target = request.headers.get("HX-Current-URL", "")
-            response = HttpResponse(status=401)
-            response["HX-Redirect"] = resolve_url(settings.LOGIN_URL) + ("?expired=1" if target else "")
-            return response
+            return HttpResponse(status=401, headers={"HX-Trigger": "logout", "HX-Reswap": "none"})
         return super().handle_no_permission(request, view_func)
 
 

@@ -117,10 +117,6 @@ document.addEventListener("htmx:sse:before:message", (event) => {
   }
   draw();
 });
-document.addEventListener("logout", () => {
-  const here = encodeURIComponent(location.pathname + location.search);
-  location.assign(`/sign-in/?expired=1&next=${here}`);
-});
 
 /* A nudged or timed request is the page's own idea: it waits while paused or out of sight, and its failure
    must not replace what is on screen. */

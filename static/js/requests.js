@@ -1,9 +1,27 @@
 /* What every htmx request needs: a text selection survives, and a failed one of the user's says so. */
 const toasts = document.getElementById("toasts");
 
+/* Signing in again, in whichever tab, gives a new token; the one that this page came with is no longer good. */
+function csrfToken() {
+  return document.cookie.match(/(?:^|; )(?:__Host-)?csrftoken=([^;]+)/)?.[1];
+}
+document.addEventListener(
+  "submit",
+  (event) => {
+    const field = event.target.querySelector("[name=csrfmiddlewaretoken]");
+    if (field) field.value = csrfToken() ?? field.value;
+  },
+  true,
+);
+
 /* Empty filters stay out of the address. */
 document.addEventListener("htmx:config:request", (event) => {
   const { request } = event.detail.ctx;
+  if (csrfToken()) {
+    request.headers["X-CSRFToken"] = csrfToken();
+    if (request.body instanceof FormData && request.body.has("csrfmiddlewaretoken"))
+      request.body.set("csrfmiddlewaretoken", csrfToken());
+  }
   if (request.method !== "GET" || !(request.body instanceof FormData)) return;
   for (const [name, value] of [...request.body]) if (value === "") request.body.delete(name);
 });
