@@ -64,6 +64,52 @@ def test_palette_gives_the_focus_to_what_a_live_update_put_in_the_place_of_its_o
     expect(opener).to_be_focused()
 
 
+def end_session(page: Page) -> None:
+    """Sign the same browser out in another tab, and wait until the page knows."""
+    other = page.context.new_page()
+    other.goto("/")
+    other.evaluate("document.querySelector('form[action*=sign-out]').submit()")
+    other.wait_for_url("**/sign-in/**")
+    other.close()
+
+
+def test_page_on_which_nothing_was_typed_goes_to_the_sign_in_when_the_session_ends(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    page.goto("/changes/")
+    end_session(page)
+    page.wait_for_url("**/sign-in/?expired=1&next=%2Fchanges%2F", timeout=60_000)
+    expect(page.locator("main")).to_contain_text("Your session ended")
+
+
+def test_what_was_typed_outlives_the_session(sign_in: OpenAs) -> None:
+    found = sign_in("alice")
+    page = found.page
+    page.goto("/services/222233334444/us-east-1/staging-core/identity-api/restart/")
+    page.fill("[name=reason]", "Typed before the night")
+    button = page.locator("button[value=request]")
+    expect(button).not_to_have_attribute("aria-disabled", "true")
+    end_session(page)
+    expect(page.locator("#signed-out")).to_be_visible(timeout=60_000)
+    found.check_accessibility()
+    button.click()
+    expect(page.locator("#signed-out")).to_be_visible()
+    with page.context.expect_page() as opened:
+        page.locator("#signed-out a").click()
+    other = opened.value
+    other.fill("#id_username", "alice")
+    other.fill("#id_password", "demo")
+    other.keyboard.press("Enter")
+    expect(other.locator("#live")).to_be_visible()
+    other.close()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(page.locator("#signed-out")).to_be_hidden()
+    expect(page.locator("[name=reason]")).to_have_value("Typed before the night")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    button.click()
+    page.wait_for_url("**/changes/*/")
+    expect(page.locator("main")).to_contain_text("Typed before the night")
+
+
 def test_palette_is_worked_by_arrows_and_enter(sign_in: OpenAs) -> None:
     page = sign_in("alice").page
     page.keyboard.press("/")
