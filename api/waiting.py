@@ -27,6 +27,7 @@ from access.queries import Access, access_for
 from access.tokens import TokenRefused, authenticate
 from deployments.models import Change
 from deployments.states import TERMINAL
+from ecsconsole.numbers import is_number
 from live.hub import Viewer
 from live.stream import application as stream
 from live.viewing import load_session
@@ -84,14 +85,14 @@ def read_wait(scope: Scope) -> Wait | None:
         return None
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     seconds, after = (query.get(name, [""])[-1] for name in ("wait", "after"))
-    if not seconds.isdecimal() or not 0 < int(seconds) <= MOST_SECONDS:
+    if not is_number(seconds) or not 0 < int(seconds) <= MOST_SECONDS:
         return None
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     cookies = parse_cookie(headers.get("cookie", ""))
     return Wait(
         change_id=int(found[1]),
         seconds=int(seconds),
-        after=int(after) if after.isdecimal() else None,
+        after=int(after) if is_number(after) else None,
         authorization=headers.get("authorization", ""),
         session_key=cookies.get(settings.SESSION_COOKIE_NAME, ""),
     )

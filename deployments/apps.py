@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from django.apps import AppConfig
 
+from ecsconsole.numbers import is_number
+
 if TYPE_CHECKING:
     from access.queries import Access
 
@@ -34,7 +36,7 @@ class DeploymentsConfig(AppConfig):
 def may_watch_change(access: Access, ident: str) -> bool:
     from deployments.models import Change
 
-    return ident.isdecimal() and access.visible(Change.objects.filter(pk=int(ident))).exists()
+    return is_number(ident) and access.visible(Change.objects.filter(pk=int(ident))).exists()
 
 
 def may_watch_any(access: Access, ident: str) -> bool:

@@ -11,6 +11,7 @@ from django.http import QueryDict
 from clusters.masking import SECRET_NAME, mask_named
 from deployments.errors import ChangeRefused
 from deployments.sealing import open_sealed, seal
+from ecsconsole.numbers import is_number
 
 KEEP, SET, REMOVE = "keep", "set", "remove"
 # ECS refuses a limit below this.
@@ -103,7 +104,7 @@ def read_number(
     value = current.get(source)
     number = Number(key, field_name, label, unit, int(value) if value not in (None, "") else None, "")
     number.typed = data.get(field_name, shown(number.current)).replace(",", "").strip()
-    if number.is_changed and not number.typed.isdecimal():
+    if number.is_changed and not is_number(number.typed):
         number.error = f"{label} is a whole number of {unit}."
     elif number.is_changed and key.startswith("memory") and int(number.typed) < LEAST_MEMORY:
         number.error = f"{label} is at least {LEAST_MEMORY} MiB."

@@ -11,6 +11,7 @@ from django.db.models.fields.json import KeyTextTransform
 from clusters.models import Environment, ServiceDeployment
 from deployments.models import Change, Kind
 from deployments.states import ACTIVE, State
+from ecsconsole.numbers import is_number
 
 INSIDE, OUTSIDE = "console", "outside"
 ACTIVE_CHOICE = ("active", "Active")
@@ -66,7 +67,7 @@ class ChangeFilter(django_filters.FilterSet):  # type: ignore[misc]
             | Q(ticket__iexact=value)
             | Q(reason__icontains=value)
         )
-        return queryset.filter(matches | Q(pk=int(number)) if number.isdecimal() else matches)
+        return queryset.filter(matches | Q(pk=int(number)) if is_number(number) else matches)
 
 
 class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]

@@ -18,6 +18,7 @@ from deployments.merging import CONTAINERS
 from deployments.models import Change, Kind
 from deployments.service_form import as_fields
 from deployments.states import NOT_BEGUN
+from ecsconsole.numbers import is_number
 
 if TYPE_CHECKING:
     from ecsconsole.http import ConsoleRequest
@@ -36,7 +37,7 @@ def prefilled(request: ConsoleRequest, service: Service, definition: Mapping[str
     """
     data = QueryDict(mutable=True)
     number = request.GET.get("from", "") or request.GET.get("change", "")
-    if number.isdecimal():
+    if is_number(number):
         take_change(data, request, service, definition, int(number))
     if replaced := request.GET.get("replaces", ""):
         data["replaces"] = replaced

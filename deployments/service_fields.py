@@ -8,6 +8,7 @@ from typing import Any
 
 from deployments.rollout_story import CANARY_SHARE, CANARY_WAIT, LINEAR_STEP, LINEAR_WAIT
 from deployments.settings_rules import CANARY, LINEAR, ROLLING, STRATEGIES
+from ecsconsole.numbers import is_number
 
 Facts = Mapping[str, Any]
 OFF, ON, ROLLS_BACK = "off", "on", "rollback"
@@ -155,7 +156,7 @@ def guard_of(guard: Facts) -> str:
 
 
 def check_number(item: Field) -> None:
-    if item.is_changed and item.typed and not item.typed.replace(".", "", 1).isdecimal():
+    if item.is_changed and item.typed and not is_number(item.typed.replace(".", "", 1)):
         item.error = f"{item.label.split(',')[0]} is a number."
 
 

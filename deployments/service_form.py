@@ -22,6 +22,7 @@ from deployments.service_fields import (
 )
 from deployments.service_settings import CONFIGURATION, FORCE, planned_facts, present_settings
 from deployments.settings_rules import CANARY, LINEAR
+from ecsconsole.numbers import is_number
 
 Facts = Mapping[str, Any]
 Document = dict[str, Any]
@@ -204,7 +205,7 @@ def read_providers(item: Field) -> list[Document]:
     found = []
     for line in item.typed.splitlines():
         name, *numbers = line.replace(",", " ").split() or [""]
-        if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
+        if len(numbers) > 2 or not all(map(is_number, numbers)):
             item.error = f"“{line.strip()[:60]}” is no line of name, weight and base."
         elif name:
             weight, base = [*map(int, numbers), *(1, 0)[len(numbers) :]]

@@ -11,6 +11,7 @@ from access.models import ApiToken
 from deployments.fingerprint import sha256_of
 from deployments.models import Change, Override
 from deployments.models.changes import Via
+from ecsconsole.numbers import is_number
 
 
 class IfBusy(StrEnum):
@@ -37,7 +38,7 @@ class OverrideAsked:
         """Return the ids of one kind of rule; what is no id names nothing."""
         prefix = f"{kind}:"
         rest = [rule.removeprefix(prefix) for rule in self.rules if rule.startswith(prefix)]
-        return [int(text) for text in rest if text.isdecimal()]
+        return [int(text) for text in rest if is_number(text)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from django.db.models import Case, IntegerField, QuerySet, Value, When
 
 from clusters.models import Service
 from clusters.status import SEVERITY
+from ecsconsole.numbers import is_number
 from logs.sources import ContainerLog
 from logs.subjects import Subject
 
@@ -93,7 +94,7 @@ def recent_services(access: Access, pks: Sequence[int]) -> list[Service]:
 
 def parse_moment(text: str) -> int | None:
     """Read a moment: milliseconds since 1970, or a UTC date and time as a form sends it."""
-    if text.isdecimal() and len(text) < 15:
+    if is_number(text) and len(text) < 15:
         return int(text)
     try:
         at = datetime.fromisoformat(text)
@@ -104,4 +105,4 @@ def parse_moment(text: str) -> int | None:
 
 
 def parse_span(text: str) -> int:
-    return int(text) if text.isdecimal() and int(text) in SPANS else next(iter(SPANS))
+    return int(text) if is_number(text) and int(text) in SPANS else next(iter(SPANS))

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from deployments.deploy_spec import clean_deploy_spec
 from deployments.errors import ChangeRefused, InvalidSpec
 from deployments.run_spec import clean_run_spec
-from ecsconsole.numbers import is_number
 from tests.deployments.test_definition_text import MASKED
 
 anything = st.recursive(
@@ -93,13 +92,3 @@ def test_wrong_shape_is_named_at_its_place(spec: dict[str, Any], place: str) -> 
     with pytest.raises(InvalidSpec) as refused:
         clean_deploy_spec(MASKED, spec)
     assert place in refused.value.errors
-
-
-@pytest.mark.parametrize("value", [0, 7, "12", "007"])
-def test_numbers_are_digits(value: object) -> None:
-    assert is_number(value)
-
-
-@pytest.mark.parametrize("value", ["", "²", "-1", " 1", "1.0", True, None, 1.0, "9" * 19])
-def test_everything_else_is_no_number(value: object) -> None:
-    assert not is_number(value)
