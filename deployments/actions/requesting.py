@@ -77,18 +77,17 @@ def request_change(
     check_plan(plan, service, plan_id=plan_id, confirm=confirm, reason=reason, ticket=ticket, now=now)
     check_times(terms, now)
     try:
-        with transaction.atomic():
-            clear_the_way(other, verb, actor=actor, terms=terms, now=now, request=request)
-            return write_change(
-                plan,
-                service,
-                actor=actor,
-                reason=reason,
-                ticket=ticket,
-                terms=terms,
-                now=now,
-                request=request,
-            )
+        return write_change(
+            plan,
+            service,
+            other,
+            actor=actor,
+            reason=reason,
+            ticket=ticket,
+            terms=terms,
+            now=now,
+            request=request,
+        )
     except (IntegrityError, LostRace) as lost:
         return the_winner(service, actor, terms, lost)
 
@@ -184,6 +183,7 @@ def supersede(
 def write_change(
     plan: Plan,
     service: Service,
+    other: Change | None,
     *,
     actor: User,
     reason: str,
@@ -192,10 +192,11 @@ def write_change(
     now: datetime,
     request: HttpRequest | None,
 ) -> Change:
-    """Write a change down as it was planned, and have it looked at."""
-    other, verb = active_change(service), verb_for(plan.kind)
-    waits = waits_its_turn(other, verb, terms)
+    """Write a change down as it was planned, in place of what gives way to it, and have it looked at."""
+    verb = verb_for(plan.kind)
     with transaction.atomic():
+        clear_the_way(other, verb, actor=actor, terms=terms, now=now, request=request)
+        waits = waits_its_turn(active_change(service), verb, terms)
         change = machine.start(
             actor=actor,
             note=reason,
