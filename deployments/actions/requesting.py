@@ -67,7 +67,7 @@ def request_change(
         return known
     verb = verb_for(kind)
     require(access, verb.permission, service.access_resource, target=service.name, request=request)
-    require_override(service, access, terms, request)
+    check_terms(service, access, terms, now, request)
     plan = make_plan(service, kind, spec, access=access, now=now, terms=terms)
     other = active_change(service) if verb.takes_slot else None
     if other is not None and (known := change_by_key(actor, terms)):
@@ -75,7 +75,6 @@ def request_change(
         return known
     check_slot(other, verb, terms, access, request)
     check_plan(plan, service, plan_id=plan_id, confirm=confirm, reason=reason, ticket=ticket, now=now)
-    check_times(terms, now)
     try:
         return write_change(
             plan,
@@ -118,8 +117,11 @@ def change_by_key(actor: User, terms: Terms) -> Change | None:
     return known
 
 
-def require_override(service: Service, access: Access, terms: Terms, request: HttpRequest | None) -> None:
-    """Raise unless an asked override says enough and the person may go past the rules of the place."""
+def check_terms(
+    service: Service, access: Access, terms: Terms, now: datetime, request: HttpRequest | None
+) -> None:
+    """Raise unless the hour can be meant, an override says enough, and the person may go past the place's rules."""
+    check_times(terms, now)
     if terms.override is None:
         return
     check_override(terms.override)
@@ -204,19 +206,10 @@ def write_change(
             state=State.AWAITING_APPROVAL if plan.needs_approval else State.QUEUED,
             request=request,
             service=service,
-            kind=plan.kind,
-            title=plan.title,
-            spec=plan.spec,
-            spec_sha256=plan.spec_sha256,
-            base=plan.base,
-            base_fingerprint=plan.base_fingerprint,
-            plan=plan.as_json(),
+            **planned(plan),
             requester=actor,
             reason=reason,
             ticket=ticket,
-            needs_approval=plan.needs_approval,
-            requirement=plan.requirement.as_json(),
-            policy_sha256=plan.requirement.sha256,
             via=terms.via,
             token=terms.token,
             idempotency_key=terms.idempotency_key,
@@ -230,6 +223,22 @@ def write_change(
         use_override(change, terms, now, request)
         waking.wake_on_commit(change.pk)
     return change
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """Return the fields of a change that its plan decides."""
+    return {
+        "kind": plan.kind,
+        "title": plan.title,
+        "spec": plan.spec,
+        "spec_sha256": plan.spec_sha256,
+        "base": plan.base,
+        "base_fingerprint": plan.base_fingerprint,
+        "plan": plan.as_json(),
+        "needs_approval": plan.needs_approval,
+        "requirement": plan.requirement.as_json(),
+        "policy_sha256": plan.requirement.sha256,
+    }
 
 
 def use_override(change: Change, terms: Terms, now: datetime, request: HttpRequest | None) -> None:
