@@ -269,7 +269,7 @@ def test_what_was_overtaken(sign_in: OpenAs) -> None:
     with page.expect_response(lambda answer: answer.request.method == "POST") as answered:
         cancel.click()
     assert answered.value.status == 409
-    expect(page.locator("main [role=alert]")).to_be_visible()
+    expect(page.get_by_role("main").get_by_role("alert")).to_be_visible()
     check(found)
 
 
