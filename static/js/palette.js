@@ -3,6 +3,7 @@ const palette = document.getElementById("palette");
 const input = document.getElementById("palette-input");
 const list = document.getElementById("palette-list");
 let opener = null; // What to focus when the palette closes: { element, home, href }.
+let moved = null; // The address of what somebody moved to; results that come late do not take it from them.
 
 /* A live update may have put another element in the place of what had the focus. */
 function remember(element) {
@@ -18,6 +19,10 @@ function comeBack({ element, home, href }) {
 
 function options() {
   return [...list.querySelectorAll('[role="option"]')];
+}
+
+function hrefs() {
+  return options().map((option) => option.getAttribute("href"));
 }
 
 function select(index) {
@@ -37,7 +42,9 @@ function selected() {
 }
 
 palette?.addEventListener("beforetoggle", (event) => {
-  if (event.newState === "open") opener = remember(document.activeElement);
+  if (event.newState !== "open") return;
+  opener = remember(document.activeElement);
+  moved = null;
 });
 palette?.addEventListener("toggle", (event) => {
   if (event.newState === "open") {
@@ -48,8 +55,11 @@ palette?.addEventListener("toggle", (event) => {
     comeBack(opener)?.focus();
   }
 });
+input?.addEventListener("input", () => {
+  moved = null;
+});
 document.addEventListener("htmx:after:swap", (event) => {
-  if (event.detail.ctx?.target === list) select(0);
+  if (event.detail.ctx?.target === list) select(Math.max(0, moved ? hrefs().indexOf(moved) : 0));
 });
 palette?.addEventListener("keydown", (event) => {
   const all = options();
@@ -59,7 +69,9 @@ palette?.addEventListener("keydown", (event) => {
   } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
     const step = event.key === "ArrowDown" ? 1 : -1;
-    if (all.length) select((selected() + step + all.length) % all.length);
+    if (!all.length) return;
+    select((selected() + step + all.length) % all.length);
+    moved = hrefs()[selected()];
   } else if (event.key === "Enter") {
     event.preventDefault();
     all[Math.max(0, selected())]?.click();

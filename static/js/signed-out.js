@@ -6,6 +6,7 @@ const banner = document.getElementById("signed-out");
 const typed = new Set();
 let heardAt = Date.now();
 let isOut = false;
+let isLeaving = false; // Whoever signs out here is not told so, and the next person does not land on their page.
 
 function hasTyped() {
   return [...typed].some((form) => form.isConnected);
@@ -22,7 +23,11 @@ document.addEventListener("input", (event) => {
 document.addEventListener("htmx:sse:before:message", () => {
   heardAt = Date.now();
 });
+document.getElementById("sign-out")?.addEventListener("submit", () => {
+  isLeaving = true;
+});
 document.addEventListener("logout", () => {
+  if (isLeaving) return;
   if (hasTyped()) return say(true);
   const here = encodeURIComponent(location.pathname + location.search);
   location.assign(`/sign-in/?expired=1&next=${here}`);

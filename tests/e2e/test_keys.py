@@ -125,6 +125,34 @@ def test_palette_is_worked_by_arrows_and_enter(sign_in: OpenAs) -> None:
     page.wait_for_url("**/services/**/cart-api/")
 
 
+def test_results_that_come_late_leave_the_selection_where_it_was_moved(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    page.keyboard.press("/")
+    page.keyboard.type("cart-api")
+    options = page.locator("#palette [role=option]")
+    expect(options.first).to_contain_text("cart-api")
+    page.keyboard.press("ArrowDown")
+    options.first.evaluate("option => { option.dataset.early = '' }")
+    page.locator("#palette-input").dispatch_event("palette:open")  # Asks once more.
+    expect(page.locator("#palette [data-early]")).to_have_count(0)
+    expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#palette [aria-selected=true]")).to_have_count(1)
+
+
+def test_who_signs_out_is_not_told_that_their_session_ended(sign_in: OpenAs) -> None:
+    page = sign_in("alice").page
+    page.goto("/changes/")
+    page.evaluate(
+        """document.getElementById("sign-out").addEventListener("submit", () =>
+            setTimeout(() => document.dispatchEvent(new Event("logout"))))"""
+    )
+    page.click("[popovertarget=m-user]")
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.wait_for_url("**/sign-in/**")
+    assert "expired" not in page.url
+    assert "next" not in page.url
+
+
 def test_help_opens_and_closes(sign_in: OpenAs) -> None:
     found = sign_in("alice")
     page = found.page
