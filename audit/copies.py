@@ -17,7 +17,7 @@ from django.conf import settings
 from audit import duties
 from audit.lines import checkpoint_line, segment_lines
 from audit.models import Checkpoint
-from audit.verifier import read_anchors
+from audit.verifier import join_anchors, read_anchors
 from aws import s3
 from aws.errors import AwsConflict, AwsError
 from aws.sessions import Identity
@@ -193,7 +193,7 @@ def read_all_anchors() -> tuple[dict[int, str], list[str]]:
     unread: list[str] = []
     for target in targets():
         try:
-            found |= target.anchors()
+            join_anchors(found, target.anchors())
         except (OSError, AwsError, ValueError, LookupError) as error:
             unread.append(f"The copy in {target} could not be read: {error}")
     return found, unread

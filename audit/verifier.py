@@ -33,6 +33,8 @@ from typing import Any
 GENESIS_HASH = "0" * 64
 # The entry that a signing key's introduction leaves in the chain: from then on there must be checkpoints.
 KEY_ADDED = "audit.key_added"
+ENTRY_MEMBERS = {"kind", "seq", "canonical", "prev_hash", "hash"}
+SIGNED_MEMBERS = {"kind", "canonical", "signature"}
 
 # Ed25519 after RFC 8032, verification only.
 PRIME = 2**255 - 19
@@ -132,12 +134,22 @@ def content_of(canonical: bytes, seq: int, what: str) -> dict[str, Any]:
 
 
 def parse(text: str | bytes) -> dict[str, Any] | None:
-    """Parse a JSON object, None when it is something else."""
+    """Parse a JSON object, None when it is something else, or what two readers could read in two ways."""
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=members_of, parse_constant=refuse)
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def members_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's members; of a name that stands there twice some readers take the first, some the last."""
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else refuse("a name that stands there twice")
+
+
+def refuse(what: str) -> Any:
+    raise ValueError(f"{what} is no JSON")
 
 
 class Walk:
@@ -168,6 +180,7 @@ class Walk:
         self.signed_by = ""
         self.signature = ""
         self.key_added_at = 0
+        self.is_end_signed = False
 
     def key(self, canonical: bytes, signature: str) -> None:
         """Take a public key; it counts when it is pinned, the first, or signed by one that counts."""
@@ -270,6 +283,7 @@ class Walk:
         if self.pins and key_id not in self.trusted:
             raise Broken(after, "the header is not signed with a key that you know")
         self.check_counts(header)
+        self.is_end_signed = bool(key_id)
 
     def check_counts(self, header: dict[str, Any]) -> None:
         """Compare what the header counts and names with what came."""
@@ -290,22 +304,27 @@ def from_hex(text: Any) -> bytes:
 
 def to_bytes(text: Any) -> bytes:
     """Return the exact bytes of a `canonical`; bytes that were no UTF-8 travel as surrogates."""
-    return str(text).encode("utf-8", "surrogateescape")
+    try:
+        return str(text).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # Other halves of characters stand for no bytes; these fit no hash and no signature.
+        return b""
 
 
 def lines_of(paths: Iterable[str]) -> Iterator[tuple[str, int, str]]:
-    """Yield each line with its file and number."""
+    """Yield each line with its file and number; what an editor puts at the start of a file is no part of it."""
     for path in paths:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
             yield from ((path, number, line) for number, line in enumerate(file, 1) if line.strip())
 
 
 def take_line(walk: Walk, line: dict[str, Any]) -> None:
     """Hand one line that is no header to the walk."""
     kind, canonical = line.get("kind"), to_bytes(line.get("canonical"))
+    check_members(walk, line)
     if kind == "entry":
         seq = line.get("seq")
-        if not isinstance(seq, int):
+        if not isinstance(seq, int) or isinstance(seq, bool):
             raise Broken(walk.entries + 1, "its number cannot be read")
         walk.entry(seq, canonical, str(line.get("prev_hash")), str(line.get("hash")))
     elif kind == "checkpoint":
@@ -314,6 +333,12 @@ def take_line(walk: Walk, line: dict[str, Any]) -> None:
         walk.key(canonical, str(line.get("signature")))
     else:
         raise Broken(walk.entries + 1, f"a line of kind {kind!r} does not belong here")
+
+
+def check_members(walk: Walk, line: dict[str, Any]) -> None:
+    """Raise for a line that says more than what is hashed or signed, or less."""
+    if line.keys() != (ENTRY_MEMBERS if line.get("kind") == "entry" else SIGNED_MEMBERS):
+        raise Broken(walk.entries + 1, "its line has other members than it should")
 
 
 def walk_files(walk: Walk, paths: list[str], *, has_header: bool) -> None:
@@ -327,6 +352,7 @@ def walk_files(walk: Walk, paths: list[str], *, has_header: bool) -> None:
             header = line
             if line.get("kind") != "header":
                 raise Broken(1, "the header is missing, so that a missing end could not be seen")
+            check_members(walk, line)
         else:
             take_line(walk, line)
     walk.finish()
@@ -337,13 +363,22 @@ def walk_files(walk: Walk, paths: list[str], *, has_header: bool) -> None:
 
 
 def read_anchors(paths: list[str]) -> dict[int, str]:
-    """Return number and signature of the checkpoints that were copied elsewhere."""
+    """Return number and signature of the checkpoints that were copied elsewhere; raises ValueError."""
     anchors: dict[int, str] = {}
-    for _, _, text in lines_of(paths):
-        line = json.loads(text)
-        if line.get("kind") == "checkpoint":
-            anchors[int(json.loads(line["canonical"])["number"])] = str(line["signature"])
+    for path, at, text in lines_of(paths):
+        line = parse(text)
+        if line is None or line.get("kind") == "checkpoint":
+            number = (parse(to_bytes((line or {}).get("canonical"))) or {}).get("number")
+            if line is None or not isinstance(number, int):
+                raise ValueError(f"line {at} of {path}")
+            join_anchors(anchors, {number: str(line.get("signature"))})
     return anchors
+
+
+def join_anchors(anchors: dict[int, str], more: dict[int, str]) -> None:
+    """Add anchors to others; of two that differ neither counts, so that no file fits them."""
+    for number, signature in more.items():
+        anchors[number] = signature if anchors.get(number, signature) == signature else ""
 
 
 def summary(walk: Walk) -> str:
@@ -358,6 +393,10 @@ def summary(walk: Walk) -> str:
         )
     if walk.signed_through < walk.entries:
         lines.append(f"Not signed yet: entries {walk.signed_through + 1} to {walk.entries}.")
+    if not walk.is_end_signed:
+        lines.append(
+            "Nothing here signs the end: newer entries may be missing. Compare it with a copy: --anchor."
+        )
     if not walk.pins:
         lines.append(
             "The keys are those that the file brings. Compare them with ones that you know, or give --key."
@@ -365,32 +404,36 @@ def summary(walk: Walk) -> str:
     return "\n".join(lines) + "\n"
 
 
+def say(text: str) -> str:
+    """Return a line of ours; what a file says in it can neither begin a line of its own nor stop the output."""
+    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    return shown.encode("ascii", "backslashreplace").decode() + "\n"
+
+
 def main(arguments: list[str]) -> int:
     """Verify the files that the arguments name."""
     parser = argparse.ArgumentParser(
         description="Verify an export of the ledger, without server and network."
     )
-    parser.add_argument("files", nargs="+", metavar="FILE")
-    parser.add_argument(
-        "--key", action="append", default=[], help="a public key that you know, 64 hex digits"
-    )
-    parser.add_argument(
-        "--anchor", action="append", default=[], help="checkpoints that were copied elsewhere"
-    )
-    parser.add_argument(
-        "--copy", action="store_true", help="the files are segments of a copy, without a header"
-    )
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE")
+    add("--key", action="append", default=[], help="a public key that you know, 64 hex digits")
+    add("--anchor", action="append", default=[], help="checkpoints that were copied elsewhere")
+    add("--copy", action="store_true", help="the files are segments of a copy, without a header")
     options = parser.parse_args(arguments)
     if any(len(from_hex(key)) != 32 for key in options.key):
         parser.error("a public key has 64 hex digits, in small letters")
     try:
-        walk = Walk(options.key, read_anchors(options.anchor))
+        anchors = read_anchors(options.anchor)
+        if options.anchor and not anchors:
+            raise ValueError(f"no checkpoint is in {' '.join(options.anchor)}")
+        walk = Walk(options.key, anchors)
         walk_files(walk, options.files, has_header=not options.copy)
     except Broken as broken:
-        sys.stdout.write(f"The ledger is {broken}.\n")
+        sys.stdout.write(say(f"The ledger is {broken}."))
         return 1
-    except (OSError, UnicodeDecodeError, LookupError, ValueError) as error:
-        sys.stderr.write(f"Cannot be read: {error}\n")
+    except (OSError, ValueError) as error:
+        sys.stderr.write(say(f"Cannot be read: {error}"))
         return 2
     sys.stdout.write(summary(walk))
     return 0

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from django.db.models import Max, Q, QuerySet
 
 from audit.models import AuditEntry
-from audit.verifier import GENESIS_HASH, Walk, walk_files
+from audit.verifier import GENESIS_HASH, Walk, lines_of, walk_files
 from ecsconsole.errors import ConsoleError
 
 BATCH = 1000
@@ -132,12 +132,11 @@ class FileLedger:
             raise NoSuchEntry(f"{path} has no entry {last}.")
 
     def lines(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Yield each entry's line with what it hashed."""
-        with self.path.open(encoding="utf-8") as file:
-            for text in file:
-                line = json.loads(text)
-                if line["kind"] == "entry":
-                    yield line, json.loads(line["canonical"])
+        """Yield each entry's line with what it hashed, read as the verifier has read it."""
+        for _, _, text in lines_of([str(self.path)]):
+            line = json.loads(text)
+            if line["kind"] == "entry":
+                yield line, json.loads(line["canonical"])
 
     def entries(self) -> Iterator[Entry]:
         for _, content in self.lines():

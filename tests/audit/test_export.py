@@ -255,3 +255,74 @@ def test_without_a_key_the_file_says_what_is_not_signed(
     call_command("audit_export", str(path))
     code, text = verify(path)
     assert (code, "Not signed yet: entries 11 to 12" in text) == (0, True)
+
+
+def test_an_editor_that_only_changes_line_ends_changes_no_content(exported: Path, tmp_path: Path) -> None:
+    path = tmp_path / "saved-again.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + exported.read_bytes().replace(b"\n", b"\r\n"))
+    code, text = verify(path)
+    assert code == 0, text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "seq"),
+    [
+        # Bytes and halves of characters that are no text must not pass for a file that nobody could read.
+        (b"CR-0", b"CR-\xff", 1),
+        (b"CR-0", b"CR-\\ud800", 1),
+        (b'"seq": 5,', b'"seq": 5, "seq": 5,', 5),
+        (b'"seq": 1,', b'"seq": true,', 1),
+        (b'"kind": "entry", "seq": 5,', b'"kind": "entry", "actor": "alice", "seq": 5,', 5),
+        (b'"kind": "entry", "seq": 5,', b'"kind": "entry", "note": NaN, "seq": 5,', 5),
+        (b'"seq": 5,', b'"seq": 1' + b"0" * 5000 + b",", 5),
+    ],
+)
+def test_what_another_reader_would_read_otherwise_is_named(
+    exported: Path, old: bytes, new: bytes, seq: int
+) -> None:
+    path = exported.with_name("changed.jsonl")
+    content = exported.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+    code, text = verify(path)
+    assert (code, f"broken at entry {seq}: " in text) == (1, True), text
+
+
+def test_what_a_forged_line_says_cannot_pass_for_the_verifiers_own_words(exported: Path) -> None:
+    lines = read(exported)
+    item = lines[at_checkpoint(lines, 2)]
+    item["canonical"] = json.dumps({"number": "\nThe ledger holds: \ud800", "seq": 7, "key_id": ""})
+    code, text = verify(write(exported, lines))
+    assert (code, "checkpoint 2 is missing" in text, "\nThe ledger holds" in text) == (1, True, False), text
+
+
+def test_an_unsigned_header_is_said_to_prove_no_end(exported: Path) -> None:
+    assert "may be missing" not in verify(exported)[1]
+    lines = read(exported)
+    del lines[at_entry(lines, 8) :]
+    counts = json.loads(lines[0]["canonical"]) | {"entries": 7, "checkpoints": 2, "key_id": ""}
+    counts["head_hash"] = lines[at_entry(lines, 7)]["hash"]
+    lines[0] |= {"canonical": json.dumps(counts), "signature": ""}
+    code, text = verify(write(exported, lines))
+    assert (code, "newer entries may be missing" in text) == (0, True), text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]\n", '{"kind": "checkpoint", "canonical": 5, "signature": ""}\n', '{"kind": "header"}\n']
+)
+def test_an_anchor_that_anchors_nothing_is_no_answer(exported: Path, tmp_path: Path, text: str) -> None:
+    anchor = tmp_path / "checkpoints.jsonl"
+    anchor.write_text(text)
+    code, said = verify(exported, "--anchor", anchor)
+    assert (code, "Traceback" in said) == (2, False), said
+
+
+def test_an_anchor_cannot_be_replaced_by_a_later_line_or_file(exported: Path, tmp_path: Path) -> None:
+    copied = [item for item in read(exported) if item["kind"] == "checkpoint"]
+    forged = {**copied[1], "signature": "00" * 64}
+    first, second = tmp_path / "checkpoints.jsonl", tmp_path / "another.jsonl"
+    first.write_text(as_line(**forged) + as_line(**copied[1]))
+    second.write_text(as_line(**copied[1]))
+    for anchors in ([first], [first, second], [second, first]):
+        code, text = verify(exported, *(part for path in anchors for part in ("--anchor", path)))
+        assert (code, "checkpoint 2 is not the one that was copied elsewhere" in text) == (1, True), text
