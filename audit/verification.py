@@ -37,10 +37,19 @@ def bytes_of(stored: object) -> bytes:
     return stored.encode() if isinstance(stored, str) else bytes(stored)  # type: ignore[call-overload]
 
 
+def is_same(one: object, other: object) -> bool:
+    """Whether two values read the same to anybody: Python takes `true` for 1."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
 def take_entry(walk: Walk, entry: AuditEntry) -> None:
     """Hand one row to the walk and compare its columns with what was hashed."""
     content = walk.entry(entry.seq, bytes_of(entry.canonical), entry.prev_hash, entry.hash)
-    differing = [name for name in REPEATED if content.get(name) != getattr(entry, name)]
+    differing = [name for name in REPEATED if not is_same(content.get(name), getattr(entry, name))]
     if content.get("at") != entry.at.isoformat(timespec="microseconds"):
         differing.append("at")
     if differing:
@@ -66,9 +75,15 @@ def take_checkpoint(walk: Walk, checkpoint: Checkpoint) -> None:
 
 
 def take_keys(walk: Walk) -> None:
-    """Hand the public keys to the walk."""
+    """Hand the public keys to the walk and compare their columns, which pages show, with what was signed."""
     for key in LedgerKey.objects.order_by("added_at"):
-        walk.key(bytes_of(key.canonical), key.signature)
+        content = walk.key(bytes_of(key.canonical), key.signature)
+        differing = [name for name in ("key_id", "public_key") if content.get(name) != getattr(key, name)]
+        if differing:
+            raise Broken(
+                walk.entries + 1,
+                f"the columns of key {content['key_id']} differ from what was signed: {', '.join(differing)}",
+            )
 
 
 @dataclass(frozen=True, slots=True)

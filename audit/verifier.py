@@ -182,8 +182,8 @@ class Walk:
         self.key_added_at = 0
         self.is_end_signed = False
 
-    def key(self, canonical: bytes, signature: str) -> None:
-        """Take a public key; it counts when it is pinned, the first, or signed by one that counts."""
+    def key(self, canonical: bytes, signature: str) -> dict[str, Any]:
+        """Take a public key and return its content; it counts when it is pinned, the first, or signed by one that counts."""
         content = content_of(canonical, self.entries + 1, "a public key")
         key_id = str(content.get("key_id"))
         public = from_hex(content.get("public_key"))
@@ -195,6 +195,7 @@ class Walk:
             raise Broken(self.entries + 1, f"the public key {key_id} is not signed by {endorser}")
         if public.hex() in self.pins or (is_first and not self.pins) or endorser in self.trusted:
             self.trusted.add(key_id)
+        return content
 
     def fits(self, key_id: str, message: bytes, signature: str) -> bool:
         return self.verify(self.keys[key_id], message, from_hex(signature))

@@ -63,6 +63,18 @@ SHIFT_UP = [
             7,
             "differ from what was signed: at",
         ),
+        (
+            # Equal to Python, and to nobody who reads it.
+            ["UPDATE audit_auditentry SET data = '{\"n\": true}' WHERE seq = 6"],
+            6,
+            "columns differ from what was hashed: data",
+        ),
+        (
+            # The page of the ledger hands this column out as the console's public key.
+            [f"UPDATE audit_ledgerkey SET public_key = '{'ab' * 32}'"],  # noqa: S608 - a test
+            1,
+            "differ from what was signed: public_key",
+        ),
     ],
 )
 def test_it_is_found_and_located(sealed: None, statements: list[str], seq: int, problem: str) -> None:
