@@ -33,7 +33,7 @@ def verify_due(now: datetime) -> Verification | None:
     duty = duties.claim(duties.VERIFY, now)
     if duty is None:
         return None
-    if not is_asked(duty) and duty.done_at is not None and now - duty.done_at < VERIFY_EVERY:
+    if not is_asked(duty) and duty.done_at is not None and abs(now - duty.done_at) < VERIFY_EVERY:
         duties.release(duties.VERIFY, now)
         return None
     try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import transaction
+from django.db.models import Max
 
 from audit import duties
 from audit.actions import record
@@ -18,6 +19,7 @@ from audit.verifier import Broken, link_hash
 ENTRIES_PER_CHECKPOINT = 1000
 # One round signs no more than this; the next goes on.
 CHECKPOINTS_PER_ROUND = 50
+HOUR = timedelta(hours=1)
 
 
 def seal_due(now: datetime) -> int:
@@ -73,8 +75,10 @@ def seal_next(key: SigningKey, now: datetime, *, is_asked: bool = False) -> Chec
 
 
 def is_hour_over(last: Checkpoint | None, now: datetime) -> bool:
-    """Whether a full hour has struck since the last checkpoint."""
-    return last is None or last.at < now.replace(minute=0, second=0, microsecond=0)
+    """Whether a full hour has struck since the last checkpoint, or a clock that was ahead wrote that one."""
+    if last is None or last.at > now + HOUR:
+        return True
+    return last.at < now.replace(minute=0, second=0, microsecond=0)
 
 
 def sign(key: SigningKey, last: Checkpoint | None, seq: int, now: datetime) -> Checkpoint:
@@ -135,11 +139,12 @@ def introduce(key: SigningKey, *, endorser: SigningKey | None = None) -> LedgerK
         "endorsed_by": endorsed_by,
     }
     canonical = canonical_bytes(content)
+    newest = LedgerKey.objects.aggregate(at=Max("added_at"))["at"]
     return LedgerKey.objects.create(
         key_id=key.key_id,
         public_key=public,
-        # The entry's own time: a key that another one signed must come after it.
-        added_at=entry.at,
+        # A key that another one signed must come after it, also when the clock was set back between them.
+        added_at=max(entry.at, newest + timedelta(microseconds=1)) if newest else entry.at,
         canonical=canonical,
         signature=(endorser or key).sign(canonical),
     )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.db.models import Q
 
 from audit.models import Duty
 from audit.observers import tell_duty_fails
@@ -16,7 +17,7 @@ SIGN = "checkpoints"
 VERIFY = "verification"
 FOLDER = "folder"
 S3 = "s3"
-# A worker that died holds its claim no longer than this.
+# A worker that died holds its claim no longer than this; LONGEST_RETRY is the furthest that a next try lies ahead.
 CLAIM = timedelta(minutes=5)
 FIRST_RETRY = timedelta(seconds=15)
 LONGEST_RETRY = timedelta(minutes=30)
@@ -25,7 +26,9 @@ LONGEST_RETRY = timedelta(minutes=30)
 def claim(name: str, now: datetime) -> Duty | None:
     """Take a duty that is due, None when it is not or another worker has it."""
     Duty.objects.get_or_create(name=name)
-    if Duty.objects.filter(name=name, next_at__lte=now).update(next_at=now + CLAIM) != 1:
+    # What lies further ahead than any next try was written by a clock that was ahead.
+    is_due = Q(next_at__lte=now) | Q(next_at__gt=now + 2 * LONGEST_RETRY)
+    if Duty.objects.filter(is_due, name=name).update(next_at=now + CLAIM) != 1:
         return None
     return Duty.objects.get(name=name)
 
@@ -63,4 +66,6 @@ def ask(name: str, now: datetime) -> None:
     """Ask for a duty out of turn; one that failed does not wait for its next try."""
     Duty.objects.get_or_create(name=name)
     Duty.objects.filter(name=name).update(asked_at=now)
+    # Done by a clock that was ahead: it would pass for an answer to what is asked now.
+    Duty.objects.filter(name=name, done_at__gte=now).update(done_at=None)
     Duty.objects.filter(name=name, failure_count__gt=0).update(next_at=now)

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from audit import checkpoints, duties
+from audit import checking, checkpoints, duties
 from audit.checks import check_signing_key
 from audit.keys import KeyUnavailable, SigningKey, current_key, make_key_file, verify_signature
 from audit.models import AuditEntry, Checkpoint, Duty, LedgerKey
 from audit.verification import verify_ledger
+from audit.verifier import Walk, walk_files
 from tests.audit.conftest import HOUR, NOON, write
 from tests.audit.tampering import tamper
 
@@ -163,3 +165,42 @@ def test_after_a_loss_the_console_goes_on_with_a_key_that_it_knows_itself(
     # Whoever does not hold the new key sees that nobody vouches for it.
     Path(settings.LEDGER_KEY_FILE).unlink()
     assert "no earlier key vouches" in verify_ledger().problem
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=50), timedelta(hours=5), timedelta(days=300)])
+def test_a_clock_that_was_ahead_and_was_set_right_stops_no_hour(key: SigningKey, ahead: timedelta) -> None:
+    write(1)
+    assert checkpoints.seal_due(NOON + ahead) == 1
+    assert checkpoints.seal_due(NOON + ahead) == 0
+    made = [checkpoints.seal_due(NOON + minutes * timedelta(minutes=1)) for minutes in range(10, 250, 10)]
+    assert sum(made) in (4, 5)
+    assert verify_ledger().holds
+
+
+def test_a_clock_that_was_ahead_stops_no_retry(settings: Any, tmp_path: Path) -> None:
+    settings.LEDGER_KEY_FILE, settings.LEDGER_KEY_IS_MADE = str(tmp_path / "key.pem"), False
+    write(1)
+    assert checkpoints.seal_due(NOON + timedelta(days=300)) == 0
+    make_key_file(tmp_path / "key.pem")
+    assert checkpoints.seal_due(NOON) == 1
+
+
+def test_a_clock_that_was_ahead_stops_no_verification(sealed: None) -> None:
+    assert checking.verify_due(NOON + timedelta(days=300)) is not None
+    assert checking.verify_due(NOON + timedelta(days=1)) is not None
+    assert checking.verify_due(NOON + timedelta(days=200)) is not None
+    duties.ask(duties.VERIFY, NOON + timedelta(days=190))
+    assert checking.verify_due(NOON + timedelta(days=190)) is not None
+
+
+def test_a_key_that_came_while_the_clock_was_set_back_comes_after_the_one_that_vouches_for_it(
+    sealed: None, settings: Any, tmp_path: Path
+) -> None:
+    with time_machine.travel(NOON - timedelta(days=1000)):
+        rotate(settings, tmp_path)
+    assert checkpoints.seal_due(NOON + 4 * HOUR) == 1
+    result = verify_ledger()
+    assert result.holds, result.problem
+    path = tmp_path / "ledger.jsonl"
+    call_command("audit_export", str(path))
+    walk_files(Walk(), [str(path)], has_header=True)
