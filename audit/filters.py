@@ -9,6 +9,7 @@ import django_filters
 from django.db.models import Q, QuerySet
 
 from audit.models import AuditEntry
+from ecsconsole.errors import ConsoleError
 
 OUTCOMES = [("ok", "Recorded"), ("refused", "Refused"), ("failed", "Failed")]
 ENVIRONMENTS = [("production", "Production"), ("staging", "Staging"), ("development", "Development")]
@@ -38,6 +39,20 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "accounts": ("AWS accounts", ("account.",)),
     "ledger": ("The ledger itself", ("audit.",)),
 }
+
+
+class FilterUnusable(ConsoleError):
+    """What is handed out about something else than what was asked would be mistaken for it."""
+
+    status = 400
+    title = "This filter cannot be used"
+
+
+def require_usable(found: django_filters.FilterSet) -> None:
+    """Raise `FilterUnusable` where a filter could not be read, and would therefore hold nothing back."""
+    if not found.is_valid():
+        said = " ".join(f"{name}: {errors[0]}" for name, errors in found.errors.items())
+        raise FilterUnusable(said, advice="Correct the filter on the page, then export.")
 
 
 def of_kind(kind: str) -> Q:

@@ -34,11 +34,19 @@ FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def safe_cell(value: Any) -> str:
-    """Return a cell that a spreadsheet shows and never runs."""
+    """Return a cell that a spreadsheet shows and never runs, whichever sign takes it apart."""
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in str(value))
-    # Wide forms of the signs, and blanks and invisible characters before them, count as well.
-    start = unicodedata.normalize("NFKC", text).lstrip("\u200b\u200c\u200d\u2060\ufeff \u00a0")
-    return f"'{text}" if start.startswith(FORMULA_STARTS) else text
+    # Where the comma is the decimal sign, a spreadsheet begins a new cell at each semicolon.
+    return ";".join(map(without_formula, text.split(";")))
+
+
+def without_formula(text: str) -> str:
+    """Put an apostrophe before what would be run.
+
+    Wide forms of the signs, and blanks, quotes and invisible characters before them, count as well.
+    """
+    shown = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return f"'{text}" if shown.lstrip("\"' \u1680").startswith(FORMULA_STARTS) else text
 
 
 class Echo:

@@ -16,7 +16,7 @@ from audit import queries
 from audit.actions import record
 from audit.compare import compare, details_of
 from audit.exports import LEDGER, begin_export
-from audit.filters import AuditFilter
+from audit.filters import AuditFilter, require_usable
 from audit.models import AuditEntry
 from audit.seal import read_seal
 from audit.tables import csv_lines, json_chunks
@@ -107,7 +107,9 @@ def as_file(lines: Any, name: str, content_type: str) -> StreamedFile:
 def export_filtered(request: ConsoleRequest, form: str) -> Any:
     """Return the entries that the filters show, oldest first; that they are handed out is itself an entry."""
     request.access.require("audit.export")
-    entries = filtered(request).qs.order_by("seq")
+    found = filtered(request)
+    require_usable(found)
+    entries = found.qs.order_by("seq")
     data = {"format": form, "filters": request.GET.dict()}
     record(action="audit.exported", actor=request.user, target=LEDGER, data=data, request=request)
     return entries.iterator(chunk_size=queries.BATCH)

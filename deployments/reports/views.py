@@ -11,22 +11,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from audit.actions import record
+from audit.filters import FilterUnusable
 from clusters.models import Account
 from deployments.reports.entries import DatabaseLedger
 from deployments.reports.forms import ScopeForm
 from deployments.reports.output import REPORTS, Report, Result, as_csv, as_json
 from deployments.reports.scope import Scope
-from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, StreamedFile, render_page
 
 PAGE_SIZE = 50
-
-
-class FilterUnusable(ConsoleError):
-    """A report about something else than what was asked would be mistaken for it."""
-
-    status = 400
-    title = "This filter cannot be used"
 
 
 def report_named(name: str) -> Report:

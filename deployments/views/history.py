@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from audit.actions import record
+from audit.filters import require_usable
 from audit.tables import Echo, safe_cell
 from clusters.actions import keep_hot
 from clusters.models import Account, DeploymentIdentity, ServiceDeployment
@@ -98,7 +99,9 @@ def filtered(request: ConsoleRequest) -> HistoryFilter:
 def export(request: ConsoleRequest) -> StreamedFile:
     """Export what the filters show as CSV; the export is itself an entry of the ledger."""
     request.access.require("audit.export")
-    found = history_of(filtered(request).qs)
+    chosen = filtered(request)
+    require_usable(chosen)
+    found = history_of(chosen.qs)
     record(
         action="deployments.exported",
         actor=request.user,

@@ -176,6 +176,8 @@ def test_list_costs_a_fixed_number_of_queries(as_: SignedIn, django_assert_max_n
         "\uff1d1+1",
         "\uff0b1",
         "\u00a0-1",
+        '"=1',
+        "\u2062\u2003=1",
     ],
 )
 def test_a_cell_that_a_spreadsheet_would_run_is_text(text: str) -> None:
@@ -183,7 +185,24 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(text: str) -> None:
     assert not set("\r\n\t") & set(safe_cell(text))
 
 
-@pytest.mark.parametrize("text", ["checkout-api", "2026-11-26", "a=b", "", "CR-12"])
+@pytest.mark.parametrize("text", ["OPS-1;=1+1", "a; \uff1d1", 'fix;"=1"', ";;\t@x", "-1;+1"])
+def test_a_cell_that_is_taken_apart_at_semicolons_is_text_in_each_part(text: str) -> None:
+    parts = safe_cell(text).split(";")
+    assert len(parts) == len(text.split(";"))
+    assert parts[-1].startswith("'")
+    assert not {part.strip()[:1] for part in parts} & set("=+-@")
+
+
+def test_an_export_with_a_filter_that_cannot_be_used_exports_nothing(as_: SignedIn) -> None:
+    record(action="change.requested", actor="alice", target="CR-1")
+    for view in ("audit-export", "audit-export-json"):
+        answer = as_("dan").get(reverse(view), {"since": "2026-13-40"})
+        assert answer.status_code == 400
+        assert "valid date" in answer.content.decode()
+    assert not AuditEntry.objects.filter(action="audit.exported").exists()
+
+
+@pytest.mark.parametrize("text", ["checkout-api", "2026-11-26", "a=b", "", "CR-12", "a; b", "it's"])
 def test_a_harmless_cell_stays_as_it_is(text: str) -> None:
     assert safe_cell(text) == text
 

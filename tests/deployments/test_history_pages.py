@@ -126,3 +126,11 @@ def test_the_export_runs_nothing_in_a_spreadsheet_and_is_in_the_ledger(as_: AsPe
     assert rows[0]["origin"] == "outside the console"
     entry = AuditEntry.objects.get(action="deployments.exported")
     assert (entry.actor, entry.data) == ("dan", {"filters": {"q": service.name}})
+
+
+def test_an_export_with_a_filter_that_cannot_be_used_exports_nothing(as_: AsPerson) -> None:
+    make_service_deployment(make_service())
+    answer = as_("dan").get(reverse("deployment-export"), {"status": "FINE"})
+    assert answer.status_code == 400
+    assert "FINE" in answer.content.decode()
+    assert not AuditEntry.objects.filter(action="deployments.exported").exists()
