@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Exists, OuterRef, QuerySet
@@ -21,6 +22,7 @@ from deployments.review import unreviewed
 from deployments.states import State
 from deployments.trail_matching import short_principal
 from notifications.actions import notify
+from notifications.matching import subscriptions_to
 from notifications.queries import told_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ ENTRIES: dict[str, tuple[str, str]] = {
 SETTLED, NEWS_FOR = timedelta(minutes=3), timedelta(hours=1)
 # How long before a review is overdue people are told of it.
 REVIEW_LEFT = timedelta(hours=24)
+# Told in one go.
 MOST = 100
 
 
@@ -111,12 +114,23 @@ def announce_due(*, now: datetime) -> int:
     return outside(now) + hooks(now) + reviews(now)
 
 
-def tell_new(found: Iterable[tuple[str, Callable[[], dict[str, Any]]]], now: datetime) -> int:
-    """Tell of those that were not told before, in one query and what each costs."""
-    news = dict(found)
-    known = told_of(news)
-    told = [notify(key=key, now=now, **words()) for key, words in news.items() if key not in known]
-    return sum(message is not None for message in told)
+News = tuple[str, Resource, Callable[[], dict[str, Any]]]
+
+
+def tell_new(kind: str, found: Iterable[News], now: datetime) -> int:
+    """Tell of those that somebody is to hear of and that were not told before; the rest of many comes next time.
+
+    What nobody listens to and what was told does not count: else it would keep what comes after it from being told.
+    """
+    wanted = subscriptions_to(kind)
+    heard = ((key, words) for key, place, words in found if any(item.holds_at(place) for item in wanted))
+    told = 0
+    while wanted and told < MOST and (news := dict(islice(heard, MOST))):
+        known = told_of(news)
+        for key, words in news.items():
+            if key not in known and notify(kind=kind, key=key, now=now, **words()) is not None:
+                told += 1
+    return told
 
 
 def with_places(deployments: QuerySet[ServiceDeployment]) -> QuerySet[ServiceDeployment]:
@@ -129,14 +143,14 @@ def outside(now: datetime) -> int:
     """Tell of service deployments that no change of the console began."""
     ours = Exists(changes_of_deployment(OuterRef("arn"), OuterRef("service_id")))
     recent = ServiceDeployment.objects.filter(created_at__gt=now - NEWS_FOR, created_at__lte=now - SETTLED)
-    rows = with_places(recent.exclude(ours)).order_by("created_at")[:MOST]
-    return tell_new(((f"outside:{row.arn}", partial(outside_words, row)) for row in rows), now)
+    rows = with_places(recent.exclude(ours)).order_by("created_at")
+    news = ((f"outside:{row.arn}", row.access_resource, partial(outside_words, row)) for row in rows)
+    return tell_new("deployment.outside", news, now)
 
 
 def outside_words(row: ServiceDeployment) -> dict[str, Any]:
     who = short_principal(row.created_by)
     return {
-        "kind": "deployment.outside",
         "resource": row.access_resource,
         "title": f"{row.service.name} is deployed outside the console",
         "text": f"ECS says {row.status}; no change of the console began it.",
@@ -151,25 +165,21 @@ def outside_words(row: ServiceDeployment) -> dict[str, Any]:
 
 def hooks(now: datetime) -> int:
     """Tell of deployments that wait at a PAUSE hook."""
-    moving = with_places(ServiceDeployment.objects.filter(status="IN_PROGRESS")).order_by("-created_at")[
-        :MOST
-    ]
-    return tell_new(
+    moving = with_places(ServiceDeployment.objects.filter(status="IN_PROGRESS")).order_by("-created_at")
+    news = (
         (
-            (
-                f"pause:{row.arn}:{pause.hook_id}:{pause.stage}",
-                partial(hook_words, row, pause, now),
-            )
-            for row, pause in paused(moving)
-        ),
-        now,
+            f"pause:{row.arn}:{pause.hook_id}:{pause.stage}",
+            row.access_resource,
+            partial(hook_words, row, pause, now),
+        )
+        for row, pause in paused(moving)
     )
+    return tell_new("hook.paused", news, now)
 
 
 def hook_words(row: ServiceDeployment, pause: Any, now: datetime) -> dict[str, Any]:
     expiry = pause.expiry(now)
     return {
-        "kind": "hook.paused",
         "resource": row.access_resource,
         "title": f"The deployment of {row.service.name} waits for Continue or Roll back",
         "text": f"Paused at {pause.stage}" + (f"; ECS {expiry}." if expiry else "."),
@@ -182,15 +192,13 @@ def hook_words(row: ServiceDeployment, pause: Any, now: datetime) -> dict[str, A
 def reviews(now: datetime) -> int:
     """Tell of overrides whose review is nearly due."""
     waiting = unreviewed().filter(review_due_at__lte=now + REVIEW_LEFT)
-    rows = waiting.select_related("change__service__cluster__account", "person").order_by("review_due_at")[
-        :MOST
-    ]
-    return tell_new(((f"review:{row.pk}", partial(review_words, row)) for row in rows), now)
+    rows = waiting.select_related("change__service__cluster__account", "person").order_by("review_due_at")
+    news = ((f"review:{row.pk}", row.change.access_resource, partial(review_words, row)) for row in rows)
+    return tell_new("review.due", news, now)
 
 
 def review_words(row: Override) -> dict[str, Any]:
     return {
-        "kind": "review.due",
         "resource": row.change.access_resource,
         "title": f"{row.get_kind_display()} of CR-{row.change_id} waits for its review",
         "text": mask_text(row.reason),

@@ -14,7 +14,7 @@ from access.resources import Resource
 from audit.actions import describe_actor, without_controls
 from notifications.kinds import Kind, kind_of
 from notifications.matching import channels_for
-from notifications.models import Delivery, Message
+from notifications.models import Delivery, Message, stored_key
 from notifications.waking import wake_on_commit
 
 
@@ -36,7 +36,7 @@ def notify(
     and what is left to do is one row per channel, which one worker claims. `key` tells a thing once. `text`, `data`
     and `title` leave the console, so they hold no secrets. One query where nobody listens, three where somebody does.
     """
-    known = kind_of(kind)
+    known, key = kind_of(kind), stored_key(key)
     channels = channels_for(kind, resource)
     if not channels or (key and Message.objects.filter(key=key).exists()):
         return None
@@ -74,7 +74,7 @@ def build(
     places = ("environment", "account_id", "region", "cluster", "service")
     return Message(
         kind=kind.id,
-        actor=describe_actor(actor)[0],
+        actor=describe_actor(actor)[0][:150],
         title=without_controls(title)[:255],
         text=without_controls(text),
         path=path[:500],

@@ -8,14 +8,14 @@ from notifications.models import Channel, Subscription
 
 def channels_for(kind: str, resource: Resource) -> list[int]:
     """Return the enabled channels with a subscription that covers kind and place, in one query."""
-    wanted = Subscription.objects.filter(channel__is_enabled=True).order_by("channel_id")
-    return list(
-        dict.fromkeys(
-            item.channel_id
-            for item in wanted
-            if (not item.kinds or kind in item.kinds) and item.holds_at(resource)
-        )
-    )
+    holding = (item.channel_id for item in subscriptions_to(kind) if item.holds_at(resource))
+    return list(dict.fromkeys(holding))
+
+
+def subscriptions_to(kind: str) -> list[Subscription]:
+    """Return the subscriptions of enabled channels that cover a kind of news, in one query."""
+    enabled = Subscription.objects.filter(channel__is_enabled=True).order_by("channel_id")
+    return [item for item in enabled if not item.kinds or kind in item.kinds]
 
 
 def drop_waiting(channel: Channel) -> int:

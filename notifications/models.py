@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from typing import ClassVar
 
@@ -10,6 +11,13 @@ from django.utils import timezone
 
 from access.places import Placed
 from notifications.kinds import Kind, kind_of
+
+LONGEST_KEY = 255
+
+
+def stored_key(key: str) -> str:
+    """Return a key as it is kept: names of clusters and services may make one longer than its column."""
+    return key if len(key) <= LONGEST_KEY else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 class Channel(models.Model):
@@ -78,7 +86,7 @@ class Message(Placed):
     path = models.CharField(max_length=500, help_text="The page to look at, without the host.")
     data = models.JSONField(default=dict)
     # What may be told once only names itself here, such as a deployment outside the console.
-    key = models.CharField(max_length=255, null=True, unique=True)
+    key = models.CharField(max_length=LONGEST_KEY, null=True, unique=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)  # old ones are pruned by it
 
     class Meta:

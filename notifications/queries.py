@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q, QuerySet
 
-from notifications.models import Channel, Delivery, Message
+from notifications.models import Channel, Delivery, Message, stored_key
 
 LATEST = 20
 PER_PAGE = 50
@@ -70,4 +70,5 @@ def warnings() -> list[str]:
 
 def told_of(keys: Iterable[str]) -> set[str]:
     """Return those of keys of which was told."""
-    return {str(key) for key in Message.objects.filter(key__in=list(keys)).values_list("key", flat=True)}
+    stored = {stored_key(key): key for key in keys}
+    return {stored[str(key)] for key in Message.objects.filter(key__in=stored).values_list("key", flat=True)}

@@ -134,6 +134,41 @@ def test_deployment_outside_the_console_is_told_once_and_ours_never(change: Chan
     assert message.data["service_deployment"] == theirs.arn
 
 
+def test_what_nobody_listens_to_keeps_nothing_else_from_being_told(
+    change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announcing, "MOST", 3)
+    Channel.objects.get().subscriptions.update(environment="production")
+    now = timezone.now()
+    staging = make_service("api", make_cluster("stage", environment="staging"))
+    for minutes in range(50, 40, -1):
+        make_service_deployment(staging, created_at=now - timedelta(minutes=minutes))
+    for minutes in range(20, 10, -1):
+        make_service_deployment(change.service, created_at=now - timedelta(minutes=minutes))
+    told = [announcing.announce_due(now=now) for _ in range(5)]
+    assert told == [3, 3, 3, 1, 0]
+    assert {message.environment for message in Message.objects.all()} == {"production"}
+
+
+def test_reviews_that_were_told_keep_no_other_from_being_told(
+    change: Change, people: dict[str, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announcing, "MOST", 1)
+    now = timezone.now()
+    for hours in (1, 2):
+        one = make_change(change.service, people["alice"], state="succeeded", dispatched_at=now)
+        Override.objects.create(
+            change=one,
+            kind="override",
+            person=people["bob"],
+            reason="The site is down",
+            rules=[],
+            expires_at=now,
+            review_due_at=now + timedelta(hours=hours),
+        )
+    assert [announcing.announce_due(now=now) for _ in range(3)] == [1, 1, 0]
+
+
 def test_paused_hook_is_told_once_per_stage(change: Change) -> None:
     now = timezone.now()
     facts = {

@@ -15,6 +15,7 @@ from notifications.actions import notify
 from notifications.channels import switch_channel
 from notifications.delivering import BACKOFF, CLAIM, claim, deliver
 from notifications.models import Delivery, Message
+from notifications.queries import told_of
 from tests.notifications.conftest import NOW, MakeChannel
 from tests.notifications.receivers import Receiver
 
@@ -77,6 +78,18 @@ def test_what_names_a_key_is_told_once(make_channel: MakeChannel, wakes: list[in
     assert tell(key="outside:arn") is not None
     assert tell(key="outside:arn") is None
     assert Message.objects.count() == 1
+
+
+def test_a_key_of_long_names_is_told_once_on_every_database(
+    make_channel: MakeChannel, wakes: list[int]
+) -> None:
+    make_channel(address="https://x.example/")
+    keys = [f"pause:{'n' * 500}:{stage}" for stage in ("PRE_SCALE_UP", "POST_SCALE_UP")]
+    assert [tell(key=key) is not None for key in (*keys, *keys)] == [True, True, False, False]
+    assert told_of([*keys, "other"]) == set(keys)
+    # PostgreSQL refuses what is longer than its column, and with it everything that was to be told.
+    longest = Message._meta.get_field("key").max_length
+    assert all(len(message.key or "") <= longest for message in Message.objects.all())
 
 
 def test_message_goes_with_the_transaction_that_tells_of_it(make_channel: MakeChannel) -> None:
