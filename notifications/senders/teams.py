@@ -48,7 +48,7 @@ def payload(outgoing: Outgoing) -> dict[str, Any]:
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "fallbackText": f"{kind.label}: {outgoing.title}",
+        "fallbackText": f"{kind.label}: {plain(outgoing.title)}",
         "body": body,
     }
     if outgoing.url:

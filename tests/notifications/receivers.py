@@ -65,8 +65,9 @@ def receiving() -> Iterator[Receiver]:
 class MailServer:
     port: int = 0
     mails: list[tuple[str, list[str], str]] = field(default_factory=list)
-    # What RCPT is answered.
+    # What RCPT is answered, and what to those whom it names.
     recipient_answer: str = "250 OK"
+    answers: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -92,8 +93,10 @@ def receiving_mail() -> Iterator[MailServer]:
                 if verb.startswith("MAIL FROM:"):
                     sender = line[10:].split()[0].strip("<>")
                 if verb.startswith("RCPT TO:"):
-                    recipients.append(line[8:].strip().strip("<>"))
-                    self.say(mail_server.recipient_answer)
+                    name = line[8:].strip().strip("<>")
+                    answer = mail_server.answers.get(name, mail_server.recipient_answer)
+                    recipients += [name] if answer.startswith("2") else []
+                    self.say(answer)
                 elif verb == "DATA":
                     self.say("354 go on")
                     mail_server.mails.append((sender, recipients, self.read_data()))

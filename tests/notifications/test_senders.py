@@ -65,6 +65,15 @@ def test_slack_markup_in_a_title_stays_text(make_channel: MakeChannel, receiver:
     assert "&lt;!channel&gt;" in text
 
 
+def test_slack_makes_nothing_of_plain_text(make_channel: MakeChannel, receiver: Receiver) -> None:
+    send(make_channel("slack", receiver.url), text="@here https://evil.example\n*Approved by*\nbob")
+    head, facts, _ = json.loads(receiver.requests[0].body)["attachments"][0]["blocks"]
+    texts = [head["text"], *facts["fields"]]
+    # Else Slack itself turns addresses and some names into links and mentions.
+    assert all(text["verbatim"] for text in texts)
+    assert [text["text"].count("\n") for text in texts] == [1] * len(texts)
+
+
 def test_teams_gets_an_adaptive_card(make_channel: MakeChannel, receiver: Receiver) -> None:
     assert send(make_channel("teams", receiver.url), title="[click](https://evil.example)").state == "sent"
     body = json.loads(receiver.requests[0].body)
@@ -73,6 +82,7 @@ def test_teams_gets_an_adaptive_card(make_channel: MakeChannel, receiver: Receiv
     assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
     assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
     assert card["body"][1]["text"] == r"\[click\](https://evil.example)"
+    assert card["fallbackText"] == r"Change failed: \[click\](https://evil.example)"
     assert card["body"][2]["facts"][0] == {"title": "Who", "value": "alice"}
     assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Open in the console", "url": LINK}]
 
@@ -103,6 +113,35 @@ def test_mail_arrives_with_a_stable_message_id(make_channel: MakeChannel, mail_s
     body = mail.get_content()
     assert LINK in body
     assert "Why: The circuit breaker tripped." in body
+
+
+def test_a_line_end_in_a_title_begins_no_line_of_a_mail(
+    make_channel: MakeChannel, mail_server: MailServer
+) -> None:
+    send(make_channel("email", "ops@example.com"), title="Deploy\n\nWho: bob")
+    body = email.message_from_string(mail_server.mails[0][2], policy=default).get_content()
+    assert [line for line in body.splitlines() if line.startswith("Who:")] == ["Who: alice"]
+
+
+def test_one_refused_recipient_among_several_is_named(
+    make_channel: MakeChannel, mail_server: MailServer
+) -> None:
+    mail_server.answers = {"gone@example.com": "550 no such user"}
+    delivery = send(make_channel("email", "ops@example.com, gone@example.com"))
+    assert [recipients for _, recipients, _ in mail_server.mails] == [["ops@example.com"]]
+    sentence = "The mail server refused gone@example.com; the others have the mail."
+    assert (delivery.state, delivery.error) == ("dead", sentence)
+
+
+def test_recipients_that_are_refused_for_the_moment_are_tried_again(
+    make_channel: MakeChannel, mail_server: MailServer
+) -> None:
+    mail_server.recipient_answer = "451 4.7.1 greylisted, come back later"
+    delivery = send(make_channel("email", "ops@example.com"))
+    assert (delivery.state, delivery.error) == (
+        "waiting",
+        "The mail server does not take mail for ops@example.com now.",
+    )
 
 
 @pytest.mark.parametrize(("answer", "state"), [("550 no such user", "dead"), ("550 5.7.1 no", "dead")])
