@@ -109,12 +109,14 @@ class Could:
 
 
 def bindings_at(entries: Iterable[Entry], moment: datetime | None = None) -> State:
-    """Return how access stood at a moment, the entry of that very moment included; the latest without one."""
+    """Return how access stood at a moment, the entry of that very moment included; the latest without one.
+
+    One entry of a clock that was ahead hides nothing that was written after it.
+    """
     state = State()
     for entry in entries:
-        if moment is not None and entry.at > moment:
-            break
-        take(state, entry)
+        if moment is None or entry.at <= moment:
+            take(state, entry)
     return state
 
 

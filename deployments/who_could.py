@@ -97,7 +97,7 @@ def row_of(held: HeldBinding) -> dict[str, Any]:
 
 
 def report_of(form: WhoCouldForm) -> Report:
-    """Rebuild access from the ledger and ask it; reads every entry about access up to the moment."""
+    """Rebuild access from the ledger and ask it; reads every entry about access."""
     asked = form.cleaned_data
     moment = asked["at"] or timezone.now()
     state = bindings_at(access_entries(), moment)

@@ -76,7 +76,8 @@ class AccessReview:
 def access_review(ledger: Ledger, scope: Scope) -> AccessReview:
     """Return who held what when the scope's last day ended; its place leaves out what cannot reach into it."""
     moment = min(scope.until, ledger.head.at)
-    state = bindings_at(ledger.read(ACTIONS), moment)
+    # Where the period reaches to the newest entry, all of them count, whatever their clocks said.
+    state = bindings_at(ledger.read(ACTIONS), moment if moment < ledger.head.at else None)
     signed_in = ledger.last_acts(scope.until, SIGNED_IN)
     acted = ledger.last_acts(scope.until)
     rows = [

@@ -96,6 +96,7 @@ class ChangeSeen:
     given: list[Agreed] = field(default_factory=list)
     used: list[Agreed] = field(default_factory=list)
     began_at: datetime | None = None
+    began_seq: int = 0
     ended_at: datetime | None = None
     state: str = ""
     outcome: str = ""
@@ -103,8 +104,11 @@ class ChangeSeen:
 
     @property
     def approved_before(self) -> bool:
-        """Whether every approval that counted was given before the change began."""
-        return self.began_at is not None and all(one.at <= self.began_at for one in self.used)
+        """Whether every approval that counted was given before the change began, by the order of the ledger.
+
+        The clocks of the machines that wrote the two entries may differ, and the worker is often there within the second.
+        """
+        return self.began_at is not None and all(one.seq < self.began_seq for one in self.used)
 
 
 class Changes:
@@ -197,7 +201,7 @@ def follow(change: ChangeSeen, entry: Entry) -> None:
     elif entry.action == "change.state":
         change.state = str(data["to"])
         if change.state == "running" and change.began_at is None:
-            change.began_at = entry.at
+            change.began_at, change.began_seq = entry.at, entry.seq
         change.ended_at, change.outcome = entry.at, entry.reason
 
 

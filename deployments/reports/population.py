@@ -15,9 +15,9 @@ from typing import Any
 from access.resources import Resource
 from deployments.history import LOOKS, UNKNOWN_LOOK, WORDS, Image, image_of
 from deployments.reports import changes as told
-from deployments.reports.changes import Changes, ChangeSeen, Overriding
+from deployments.reports.changes import Agreed, Changes, ChangeSeen, Overriding
 from deployments.reports.entries import Entry, Ledger
-from deployments.reports.rights import Rights
+from deployments.reports.rights import Act, Rights
 from deployments.reports.scope import Scope, place_of
 from deployments.trail_matching import short_principal
 
@@ -145,12 +145,10 @@ def population(ledger: Ledger, scope: Scope) -> Population:
     add_unseen(rows, changes, scope)
     for row in rows.values():
         row.change = changes.of(row.arn)
-    rights = Rights(ledger)
-    asked = [(one.at, one.by_id, row.place) for row in rows.values() if row.change for one in row.change.used]
-    end = min(scope.until, ledger.head.at)
-    rights.ask(asked + [(end, person, place) for _, person, place in asked])
+    rights = Rights(ledger, end=min(scope.until, ledger.head.at))
+    rights.ask(act_of(one, row) for row in rows.values() if row.change for one in row.change.used)
     for row in rows.values():
-        row.findings = list(findings_of(row, changes, rights, end))
+        row.findings = list(findings_of(row, changes, rights))
     return Population(sorted(rows.values(), key=gravest_first))
 
 
@@ -200,14 +198,18 @@ def add_unseen(rows: dict[str, Deployment], changes: Changes, scope: Scope) -> N
             rows[arn] = Deployment(arn, place_of(entry), created, entry.seq, facts)
 
 
-def findings_of(row: Deployment, changes: Changes, rights: Rights, end: datetime) -> Iterator[Finding]:
+def act_of(approval: Agreed, row: Deployment) -> Act:
+    return Act(approval.seq, approval.at, approval.by_id, row.place)
+
+
+def findings_of(row: Deployment, changes: Changes, rights: Rights) -> Iterator[Finding]:
     """Yield what makes a deployment an exception, nothing where all is in order."""
     change = row.change
     if change is None:
         yield outside(row)
         return
     yield from approval_findings(change, changes.authors_of(change))
-    yield from right_findings(row, change, rights, end)
+    yield from right_findings(row, change, rights)
     if change.overriding is not None:
         yield overridden(change.overriding)
     for text in change.requirement.errors(change.reason, change.ticket).values():
@@ -239,9 +241,10 @@ def approval_findings(change: ChangeSeen, authors: set[str]) -> Iterator[Finding
             yield Finding("self_approved", f"{one.by} had a hand in the request and approved it.", one.seq)
 
 
-def right_findings(row: Deployment, change: ChangeSeen, rights: Rights, end: datetime) -> Iterator[Finding]:
+def right_findings(row: Deployment, change: ChangeSeen, rights: Rights) -> Iterator[Finding]:
     for one in change.used:
-        then, later = rights.had(one.at, one.by_id, row.place), rights.had(end, one.by_id, row.place)
+        act = act_of(one, row)
+        then, later = rights.then[act], rights.later[act]
         if then is False:
             yield Finding("no_right", f"{one.by} might not approve there when they did.", one.seq)
         elif then and not later:

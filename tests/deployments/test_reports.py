@@ -120,6 +120,32 @@ def test_an_approver_without_the_right_at_that_moment_is_named(told: Told) -> No
     assert [kinds(row) for row in july().rows] == [["no_right"]]
 
 
+def test_clocks_of_two_machines_that_differ_make_no_exception(told: Told) -> None:
+    told.change(worker_behind=timedelta(minutes=5))
+    told.wait(minutes=20)
+    told.grant("carol", "release_manager")
+    told.wait(minutes=-20)
+    told.change(approvers=("carol",))
+    assert [kinds(row) for row in july().rows] == [[], []]
+    assert all(row.change.approved_before for row in july().rows if row.change)
+    told.wait(days=40)
+    told.write("audit.exported", place=None)
+    assert july().counts["exceptions"] == 0
+
+
+def test_an_approval_that_the_ledger_has_after_the_beginning_is_named(told: Told) -> None:
+    about: dict[str, Any] = {"target": "CR-9"}
+    data = {"title": "Deploy", "kind": "deploy", "requirement": {"rules": [RULE]}}
+    told.write("change.requested", told.people["alice"], reason="Release", data=data, **about)
+    told.write("change.state", data={"from": "queued", "to": "running"}, **about)
+    told.write("change.approved", told.people["bob"], **about)
+    used = [{"by": "bob", "by_id": f"u-{told.people['bob'].pk}"}]
+    told.write("change.approvals_used", data={"approvals": used}, **about)
+    began = {"service_deployment": told.arn(SHOP), "created_at": told.now, "task_definition": "x:1"}
+    told.write("change.deployment", data=began, **about)
+    assert [kinds(row) for row in july().rows] == [["unapproved"]]
+
+
 def test_a_requester_among_the_approvers_is_named_and_does_not_count(told: Told) -> None:
     told.change(by="bob", approvers=("bob",))
     assert kinds(july().rows[0]) == ["unapproved", "self_approved"]
@@ -239,6 +265,18 @@ def test_the_access_review_is_of_the_last_day_and_not_of_today(told: Told) -> No
     assert "mallory" in {row.name for row in before.rows}
     now = access_review(DatabaseLedger(), Scope(date(2026, 7, 1), date(2026, 12, 31)))
     assert "mallory" not in {row.name for row in now.rows}
+
+
+def test_one_entry_of_a_clock_that_was_ahead_hides_nothing_after_it(told: Told) -> None:
+    told.wait(days=200)
+    told.grant("alice", "on_call")
+    told.wait(days=-200)
+    told.grant("carol", "release_manager")
+    told.wait(days=40)
+    told.write("audit.exported", place=None)
+    names = {(row.name, row.role) for row in access_review(DatabaseLedger(), JULY).rows}
+    assert ("carol", "release_manager") in names
+    assert ("alice", "on_call") not in names
 
 
 def everything(told: Told) -> None:
