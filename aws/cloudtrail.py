@@ -84,7 +84,7 @@ def event_of(item: Mapping[str, Any]) -> TrailEvent | None:
         event_id=str(item.get("EventId") or record.get("eventID") or ""),
         name=str(item.get("EventName") or record.get("eventName") or ""),
         at=item["EventTime"],
-        principal_arn=str(who.get("arn") or who.get("invokedBy") or who.get("principalId") or ""),
+        principal_arn=principal_of(who),
         source_identity=str(session.get("sourceIdentity") or ""),
         ip_address=str(record.get("sourceIPAddress") or ""),
         user_agent=str(record.get("userAgent") or ""),
@@ -94,6 +94,18 @@ def event_of(item: Mapping[str, Any]) -> TrailEvent | None:
         params=mapping(record.get("requestParameters")),
         answer=mapping(record.get("responseElements")),
     )
+
+
+def principal_of(who: Mapping[str, Any]) -> str:
+    """Return who called: an ARN where the identity has one, else what names it best.
+
+    Root, users, roles and federated users have one; services, web and SAML identities, other accounts and users of
+    Identity Center do not. https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+    """
+    names = [who.get(name) for name in ("arn", "invokedBy", "principalId", "userName")]
+    kind, person = str(who.get("type") or ""), str(mapping(who.get("onBehalfOf")).get("userId") or "")
+    unnamed = " ".join(part for part in (kind, person) if part)
+    return next((str(name) for name in names if name), unnamed)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from access.decisions import ROLE_LABELS
 from audit.tables import Echo, safe_cell
+from deployments.reports import columns
 from deployments.reports.access_review import AccessReview, Holding, access_review
 from deployments.reports.entries import Ledger
 from deployments.reports.overrides import STANDINGS, Overridden, Overrides, overrides
@@ -33,6 +34,7 @@ class Report:
     classes: dict[str, str]
     make: Callable[[Ledger, Scope], Any]
     row: Callable[[Any], Row]
+    columns: list[str]
 
 
 def text_of(moment: datetime | None) -> str:
@@ -135,6 +137,7 @@ REPORTS: dict[str, Report] = {
         CLASSES,
         population,
         deployment_row,
+        columns.POPULATION,
     ),
     "access": Report(
         "access",
@@ -143,6 +146,7 @@ REPORTS: dict[str, Report] = {
         ROLE_LABELS,
         access_review,
         holding_row,
+        columns.ACCESS,
     ),
     "overrides": Report(
         "overrides",
@@ -151,6 +155,7 @@ REPORTS: dict[str, Report] = {
         STANDINGS,
         overrides,
         override_row,
+        columns.OVERRIDES,
     ),
 }
 Result = Population | AccessReview | Overrides
@@ -180,13 +185,10 @@ def as_json(report: Report, result: Result, ledger: Ledger, scope: Scope) -> str
 def as_csv(report: Report, result: Result) -> Iterator[str]:
     """Yield the lines of a report as a table; lists stand in one cell, their members apart by semicolons."""
     writer = csv.writer(Echo())
-    names: list[str] = []
+    yield writer.writerow(report.columns)
     for row in result.rows:
         cells = report.row(row)
-        if not names:
-            names = list(cells)
-            yield writer.writerow(names)
-        yield writer.writerow([safe_cell(cell_of(value)) for value in cells.values()])
+        yield writer.writerow([safe_cell(cell_of(cells[name])) for name in report.columns])
 
 
 def cell_of(value: Any) -> str:

@@ -23,6 +23,8 @@ from deployments.trail_matching import short_principal
 
 SEEN = ("deployments.observed", "deployments.ended")
 ATTRIBUTED = "deployments.attributed"
+# ECS says when a deployment was created, and our clock when it was read; they may differ by so much.
+CLOCKS_DIFFER = timedelta(hours=1)
 # A change is dispatched at most 30 days after it was asked for, and waits for approval for at most 14.
 ASKED_BEFORE = timedelta(days=60)
 # The classes of exceptions, the gravest first.
@@ -141,7 +143,7 @@ def population(ledger: Ledger, scope: Scope) -> Population:
     """Match every service deployment of a scope; reads the ledger three times at most."""
     since = scope.since - ASKED_BEFORE
     changes = Changes(ledger.read(told.ACTIONS, since))
-    rows = seen(ledger.read((*SEEN, ATTRIBUTED), scope.since), scope)
+    rows = seen(ledger.read((*SEEN, ATTRIBUTED), scope.since - CLOCKS_DIFFER), scope)
     add_unseen(rows, changes, scope)
     for row in rows.values():
         row.change = changes.of(row.arn)
@@ -220,9 +222,10 @@ def outside(row: Deployment) -> Finding:
     found = row.principal
     if found is None:
         return Finding("outside", "No change began it. CloudTrail has named nobody.", row.seq)
-    name = short_principal(found.arn)
+    name = short_principal(found.arn) or "a caller without a name"
     who = f"{name} ({found.source_identity})" if found.source_identity else name
-    return Finding("outside", f"No change began it. CloudTrail names {who}.", found.seq)
+    which = "" if found.arn else f", event {found.event_id}"
+    return Finding("outside", f"No change began it. CloudTrail names {who}{which}.", found.seq)
 
 
 def approval_findings(change: ChangeSeen, authors: set[str]) -> Iterator[Finding]:

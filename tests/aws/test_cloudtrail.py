@@ -94,6 +94,44 @@ def test_a_record_that_cannot_be_read_is_left_out(text: str | None) -> None:
     assert event_of({"EventTime": AT, "CloudTrailEvent": text}) is None
 
 
+ACCOUNT = "111122223333"
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        ({"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root"}, f"arn:aws:iam::{ACCOUNT}:root"),
+        (
+            {
+                "type": "AssumedRole",
+                "principalId": "AROAX:alice",
+                "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/a/b",
+            },
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/a/b",
+        ),
+        (
+            {"type": "FederatedUser", "arn": f"arn:aws:sts::{ACCOUNT}:federated-user/alice"},
+            f"arn:aws:sts::{ACCOUNT}:federated-user/alice",
+        ),
+        ({"type": "WebIdentityUser", "principalId": "idp:app:alice", "userName": "alice"}, "idp:app:alice"),
+        ({"type": "AWSAccount", "principalId": "AIDAX", "accountId": ACCOUNT}, "AIDAX"),
+        (
+            {
+                "type": "IdentityCenterUser",
+                "accountId": ACCOUNT,
+                "onBehalfOf": {"userId": "544894e8-80c1-707f"},
+            },
+            "IdentityCenterUser 544894e8-80c1-707f",
+        ),
+        ({"type": "Unknown", "userName": "alice"}, "alice"),
+    ],
+)
+def test_every_form_of_identity_has_a_name(identity: dict[str, Any], expected: str) -> None:
+    found = event_of({"EventTime": AT, "CloudTrailEvent": json.dumps({"userIdentity": identity})})
+    assert found is not None
+    assert found.principal_arn == expected
+
+
 def test_a_service_of_aws_that_acts_is_the_principal() -> None:
     record = {"userIdentity": {"type": "AWSService", "invokedBy": "cloudformation.amazonaws.com"}}
     found = event_of({"EventTime": AT, "CloudTrailEvent": json.dumps(record)})

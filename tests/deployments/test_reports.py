@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from audit.models import AuditEntry
 from deployments.models import Change
 from deployments.reports.access_review import access_review
 from deployments.reports.entries import DatabaseLedger
+from deployments.reports.output import REPORTS
 from deployments.reports.overrides import overrides
 from deployments.reports.population import Deployment, Population, population
 from deployments.reports.scope import Scope
@@ -203,6 +204,50 @@ def test_the_period_counts_when_a_deployment_began_however_late_it_was_read(told
     assert (
         population(DatabaseLedger(), Scope(date(2026, 8, 30), date(2026, 8, 31))).counts["deployments"] == 1
     )
+
+
+def test_a_deployment_of_the_first_minute_is_in_the_period_although_our_clock_was_behind(told: Told) -> None:
+    told.now = datetime(2026, 7, 31, 23, 58, tzinfo=UTC)
+    facts = {"arn": told.arn(SHOP), "status": "IN_PROGRESS", "created_at": "2026-08-01T00:00:10+00:00"}
+    told.write("deployments.observed", place=SHOP, target=SHOP.service, data={"deployments": [facts]})
+    august = Scope(date(2026, 8, 1), date(2026, 8, 31))
+    assert [row.arn for row in population(DatabaseLedger(), august).rows] == [facts["arn"]]
+    assert july().counts["deployments"] == 0
+
+
+def test_an_identity_without_a_name_is_said_in_words(told: Told) -> None:
+    arn = told.see()
+    told.attribute(arn, principal="")
+    (finding,) = july().rows[0].findings
+    assert (
+        finding.text == "No change began it. CloudTrail names a caller without a name (mallory), event e-1."
+    )
+
+
+def test_a_table_has_the_members_of_its_json(told: Told) -> None:
+    everything(told)
+    for report in REPORTS.values():
+        rows = report.make(DatabaseLedger(), JULY).rows
+        assert rows
+        assert all(list(report.row(row)) == report.columns for row in rows)
+
+
+def test_an_export_of_an_empty_period_still_has_its_columns(told: Told, as_: SignedIn) -> None:
+    for name, column in (("population", "exceptions"), ("access", "granted_by"), ("overrides", "review")):
+        where = "&cluster=nothing&account_id=999999999999"
+        answer = as_("dan").get(f"/audit/reports/{name}.csv?since=2020-01-01&until=2020-01-02{where}")
+        assert column in b"".join(answer.streaming_content).decode().splitlines()[0].split(",")
+
+
+def test_a_file_that_was_saved_by_an_editor_gives_the_same_report(told: Told, tmp_path: Path) -> None:
+    everything(told)
+    ledger, saved = tmp_path / "ledger.jsonl", tmp_path / "saved.jsonl"
+    call_command("audit_export", str(ledger))
+    saved.write_bytes(b"\xef\xbb\xbf" + ledger.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
+    for source in (ledger, saved):
+        made = source.with_suffix(".json")
+        call_command("audit_report", "population", "--ledger", str(source), "--json", str(made))
+    assert (tmp_path / "saved.json").read_bytes() == (tmp_path / "ledger.json").read_bytes()
 
 
 def test_a_place_narrows_the_population(told: Told) -> None:
