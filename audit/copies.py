@@ -64,6 +64,7 @@ class Folder:
     def put(self, checkpoint: Checkpoint, body: bytes, now: datetime) -> None:
         """Write the segment and append the checkpoint, each durable before this returns."""
         self.write_segment(checkpoint.number, body)
+        self.drop_cut_line()
         known = self.anchors()
         if checkpoint.number in known:
             # A worker ended between writing and noting that it had.
@@ -74,6 +75,12 @@ class Folder:
             file.write(checkpoint_line(checkpoint))
             file.flush()
             os.fsync(file.fileno())
+
+    def drop_cut_line(self) -> None:
+        """Take away the start of a line that a full disk or a power cut left, so that it can be written whole."""
+        path = self.path / ANCHORS
+        if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
 
     def write_segment(self, number: int, body: bytes) -> None:
         """Write a segment under its name whole or not at all; one that is there must be equal."""

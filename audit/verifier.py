@@ -371,7 +371,7 @@ def read_anchors(paths: list[str]) -> dict[int, str]:
         if line is None or line.get("kind") == "checkpoint":
             number = (parse(to_bytes((line or {}).get("canonical"))) or {}).get("number")
             if line is None or not isinstance(number, int):
-                raise ValueError(f"line {at} of {path}")
+                raise ValueError(f"line {at} of {path} is no checkpoint")
             join_anchors(anchors, {number: str(line.get("signature"))})
     return anchors
 

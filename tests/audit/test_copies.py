@@ -78,6 +78,26 @@ def test_a_failure_is_kept_and_tried_again(sealed: None, folder: Path) -> None:
     assert (duty.error, duty.failure_count, duty.failed_at) == ("", 0, None)
 
 
+def test_a_line_that_a_full_disk_cut_is_written_again(sealed: None, folder: Path) -> None:
+    copies.copy_due(LATER)
+    path = folder / "checkpoints.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    Duty.objects.all().delete()
+    assert copies.copy_due(LATER) == 3
+    assert Duty.objects.get(name=duties.FOLDER).error == ""
+    assert path.read_bytes() == whole
+
+
+def test_a_line_that_is_no_checkpoint_is_named(sealed: None, folder: Path) -> None:
+    copies.copy_due(LATER)
+    path = folder / "checkpoints.jsonl"
+    path.write_bytes(b"edited\n" + path.read_bytes())
+    Duty.objects.all().delete()
+    assert copies.copy_due(LATER) == 0
+    assert Duty.objects.get(name=duties.FOLDER).error == f"line 1 of {path} is no checkpoint"
+
+
 def test_a_copy_that_differs_is_never_replaced(sealed: None, folder: Path) -> None:
     copies.copy_due(LATER)
     path = segments(folder)[1]
