@@ -12,21 +12,27 @@ from typing import Any
 from django.conf import settings
 
 SECRET_NAME = re.compile(
-    r"(secret|token|passw|pwd|credential|private|api[-_]?key|access[-_]?key|auth|dsn|signing|license[-_]?key)",
+    r"(secret|token|passw|passphrase|(?<!by)(?<!com)pass(?![a-z])|pwd|credential|private|auth|dsn|signing|signature"
+    r"|(?<![a-z])sig(?![a-z])|cookie|jwt"
+    r"|(api|access|license|encryption|master|account|storage|shared|ssh|webhook)[-_]?key)",
     re.IGNORECASE,
 )
-# user:password@ in an address; only the password is hidden.
-IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
+# user:password@ in an address; only the password is hidden, to the last @ before the path.
+IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@]*):([^/\s'\"]+)@")
 # Long-term and temporary access keys, private keys and tokens that say by their form what they are.
 SECRET_FORM = re.compile(
     r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|\bsk_(live|test)_[A-Za-z0-9]{10,}|\becs_[a-z0-9]{8}_[A-Za-z0-9]{40}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
+    r"|\bsk_(live|test)_[A-Za-z0-9]{10,}|\becs_[a-z0-9]{8}_[A-Za-z0-9]{40}|-----BEGIN [A-Z ]*PRIVATE KEY-----|(?<![\w-])eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
 )
-# NAME=value, "name": "value", Authorization: Bearer value; a value in quotes may hold blanks.
+# NAME=value, "name": "value", Authorization: Bearer value; a value in quotes may hold blanks. Here and below a name is
+# looked for at its start only, so that a long word costs no more than its length.
 ASSIGNMENT = re.compile(
-    r"(?P<name>[\w.-]+)(?P<sign>['\"]?[=:]\s*(?:(?i:bearer|basic|token)\s+)?)"
+    r"(?<![\w.-])(?P<name>[\w.-]+)(?P<sign>['\"]?[=:]\s*(?:(?i:bearer|basic|token)\s+)?)"
     r"(?P<value>\"[^\"]*\"|'[^']*'|[^\s'\"]+)"
 )
+# An assignment within the value of another one: connection strings, queries of addresses, -D of Java.
+NESTED_NAME = re.compile(r"(?<![\w.-])([\w.-]+)=")
+WORD = re.compile(r"[^\s'\"]+")
 SCHEME = re.compile(r"(?P<sign>\b(?i:bearer|basic)\s+)(?P<value>[\w.~+/-]{8,}=*)")
 # --password value within one word, as in sh -c.
 INLINE_OPTION = re.compile(
@@ -126,11 +132,21 @@ def mask_text(text: str) -> str:
 
 
 def mask_assignment(match: re.Match[str]) -> str:
-    if not SECRET_NAME.search(match["name"]):
-        return match[0]
     value = match["value"]
+    if not SECRET_NAME.search(match["name"]):
+        return f"{match['name']}{match['sign']}{mask_nested(value)}"
     quote = value[0] if value[0] in "'\"" else ""
     return f"{match['name']}{match['sign']}{quote}{hidden(value.strip(quote) if quote else value)}{quote}"
+
+
+def mask_nested(value: str) -> str:
+    """Hide what is assigned to secret names within a value, each to the end of its word."""
+    parts, at = [], 0
+    for name in NESTED_NAME.finditer(value):
+        if name.start() >= at and SECRET_NAME.search(name[1]) and (found := WORD.match(value, name.end())):
+            parts += [value[at : name.end()], hidden(found[0])]
+            at = found.end()
+    return "".join([*parts, value[at:]])
 
 
 def mask_words(words: list[str]) -> list[str]:

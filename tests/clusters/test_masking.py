@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -109,6 +110,39 @@ def test_secrets_within_a_line_of_shell_are_hidden(text: str) -> None:
     assert "CANARY" not in str(masked)
     assert "12345" not in str(masked)
     assert mask_definition(masked) == masked, "masking twice changes nothing"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"JAVA_OPTS=-Ddb.password={SECRET}",
+        f"--opts=region=eu,password={SECRET}",
+        f"Server=db;Database=app;User Id=sa;Password={SECRET}",
+        f"Server=db;Pwd={SECRET};Encrypt=true",
+        f'FOO="x password={SECRET}"',
+        f"curl https://shop.example/login?user=a&password={SECRET}",
+        f"JDBC_URL=jdbc:mysql://db/app?user=u&password={SECRET}",
+        f"amqp://shop:p@ss{SECRET}@queue/vhost",
+        f"DB_PASS={SECRET} serve",
+        f"serve --db-pass {SECRET}",
+        f"SNOWFLAKE_PASSPHRASE={SECRET}",
+        f"AccountName=x;AccountKey={SECRET}",
+        f"ENCRYPTION_KEY={SECRET}",
+        f"SESSION_COOKIE={SECRET} JWT={SECRET}",
+    ],
+)
+def test_a_secret_within_another_value_is_hidden(text: str) -> None:
+    assert SECRET not in json.dumps(mask({"command": ["sh", "-c", text], "dockerLabels": {"note": text}}))
+    assert mask(mask({"command": [text]})) == mask({"command": [text]})
+
+
+@pytest.mark.parametrize("word", ["a", "-", "a=", "a.b:", "://a", "eyJaaaaaaaaaa-", "-u ", "a;b=", "pass="])
+def test_a_long_word_takes_no_longer_than_its_length(word: str) -> None:
+    """A definition has up to 64 KiB, and whoever may register one must not stop whoever reads it."""
+    long = word * (30_000 // len(word))
+    before = time.process_time()
+    mask({"command": [long], "dockerLabels": {"note": long}})
+    assert time.process_time() - before < 1.5
 
 
 def test_words_that_tell_no_secret_stay_readable() -> None:
