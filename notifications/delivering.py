@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F
 
 from notifications.kinds import TEST
-from notifications.models import Channel, Delivery
+from notifications.models import Channel, Delivery, is_due
 from notifications.senders import email, slack, teams, webhook
 from notifications.senders.outcome import CannotSend, SendFailed
 from notifications.senders.outgoing import Outgoing, outgoing_of
@@ -36,10 +36,10 @@ BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 900, 360
 
 def claim(delivery_id: int, now: datetime) -> Delivery | None:
     """Take a delivery that is due, None when it is not or another worker has it."""
-    found = Delivery.objects.filter(pk=delivery_id, next_at__lte=now, channel__is_enabled=True).first()
+    found = Delivery.objects.filter(is_due(now), pk=delivery_id, channel__is_enabled=True).first()
     if found is None:
         return None
-    mine = Delivery.objects.filter(pk=found.pk, attempt_count=found.attempt_count, next_at__lte=now)
+    mine = Delivery.objects.filter(is_due(now), pk=found.pk, attempt_count=found.attempt_count)
     taken = mine.update(
         state=State.SENDING,
         attempt_count=F("attempt_count") + 1,

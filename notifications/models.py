@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -98,6 +99,15 @@ class Message(Placed):
     @property
     def look(self) -> Kind:
         return kind_of(self.kind)
+
+
+# Further ahead than the longest wait after a try lies only what was written by a clock that was ahead.
+FARTHEST = timedelta(hours=4)
+
+
+def is_due(now: datetime) -> models.Q:
+    """Return the condition that a delivery is to be looked at now."""
+    return models.Q(next_at__lte=now) | models.Q(next_at__gt=now + FARTHEST)
 
 
 class Delivery(models.Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from notifications.models import Delivery, Message
+from notifications.models import Delivery, Message, is_due
 from notifications.waking import enqueue
 
 # More would flood the queue after a long outage; the rest follows five seconds later.
@@ -16,7 +16,7 @@ PRUNED_AT_ONCE = 500
 
 def due(now: datetime) -> list[int]:
     """Return what is due, the longest waiting first; what a dead worker had claimed is due again with its claim."""
-    rows = Delivery.objects.filter(next_at__lte=now, channel__is_enabled=True)
+    rows = Delivery.objects.filter(is_due(now), channel__is_enabled=True)
     return list(rows.order_by("next_at").values_list("pk", flat=True)[:MOST])
 
 

@@ -50,6 +50,10 @@ def parse(url: str) -> tuple[str, str, int, str]:
     host = parts.hostname or ""
     if not host or any(c.isspace() or not c.isprintable() for c in url) or "\\" in url or "%" in host:
         raise AddressRefused("This is no URL with a host.")
+    if not url.isascii():
+        raise AddressRefused(
+            "The URL has letters beyond ASCII: write its host as xn--… and its path with %XX."
+        )
     if parts.username is not None or parts.password is not None:
         raise AddressRefused(
             "The URL names a user or a password; put secrets into its path or into the signing secret."

@@ -58,6 +58,9 @@ MALFORMED = [
     "//8.8.8.8/",
     "8.8.8.8",
     "https://user:password@8.8.8.8/",
+    # Accepted, it could not be sent: a line of a request is ASCII.
+    "https://8.8.8.8/hooks/k\u00fcche",
+    "https://8.8.8.\uff18/",
     "https://8.8.8.8@127.0.0.1/",
     "https://8.8.8.8:99999/",
     "https://8.8.8.8\\@127.0.0.1/",

@@ -16,6 +16,7 @@ from notifications.channels import switch_channel
 from notifications.delivering import BACKOFF, CLAIM, claim, deliver
 from notifications.models import Delivery, Message
 from notifications.queries import told_of
+from notifications.senders.http import LONGEST_WAIT
 from tests.notifications.conftest import NOW, MakeChannel
 from tests.notifications.receivers import Receiver
 
@@ -152,6 +153,35 @@ def test_message_of_a_worker_that_died_after_its_claim_is_sent_by_the_next(
     assert sweeping.due(later) == [only().pk]
     assert deliver(only().pk, now=later)
     assert len(receiver.requests) == 1
+
+
+def test_message_of_a_clock_that_was_ahead_does_not_wait_for_that_time(
+    make_channel: MakeChannel, receiver: Receiver, wakes: list[int]
+) -> None:
+    make_channel(address=receiver.url)
+    notify(
+        kind="change.failed",
+        resource=PROD,
+        title="Deploy",
+        text="",
+        path="/",
+        actor="alice",
+        now=NOW + timedelta(days=3),
+    )
+    assert sweeping.due(NOW) == [only().pk]
+    assert deliver(only().pk, now=NOW)
+    assert not deliver(only().pk, now=NOW)
+
+
+def test_the_longest_wait_is_waited_for(
+    make_channel: MakeChannel, receiver: Receiver, wakes: list[int]
+) -> None:
+    make_channel(address=receiver.url)
+    tell()
+    for wait in (*BACKOFF, LONGEST_WAIT, CLAIM):
+        Delivery.objects.update(next_at=NOW + wait)
+        assert sweeping.due(NOW) == []
+        assert not deliver(only().pk, now=NOW)
 
 
 def test_worker_whose_claim_ran_out_does_not_overwrite_the_next_ones_word(
