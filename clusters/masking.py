@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +45,8 @@ LOGIN_OPTIONS = frozenset({"-u", "--user"})
 MARK = re.compile(r"masked:[0-9a-f]{8}")
 OPTION = re.compile(r"--?[\w.-]+")
 NAMED_VALUES = frozenset({"options", "dockerLabels", "driverOpts", "labels"})
+# A shorter value would be found in words of the sentence itself.
+LEAST_QUOTED = 6
 COMMANDS = frozenset({"command", "entryPoint"})
 
 
@@ -147,6 +149,27 @@ def mask_nested(value: str) -> str:
             parts += [value[at : name.end()], hidden(found[0])]
             at = found.end()
     return "".join([*parts, value[at:]])
+
+
+def mask_answer(text: str, sent: Mapping[str, Any]) -> str:
+    """Hide in what AWS says of a call the values that are masked of what was sent: its refusals quote them.
+
+    What is short, or can be seen in the rest of the call, stays: hidden, it would only make the sentence unreadable.
+    """
+    shown = list(texts_of(mask(sent)))
+    for value in sorted(set(texts_of(sent)).difference(shown), key=len, reverse=True):
+        if len(value) >= LEAST_QUOTED and not any(value in other for other in shown):
+            text = text.replace(value, hidden(value))
+    return mask_text(text)
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield every text within a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from texts_of(item)
 
 
 def mask_words(words: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 
 from audit.actions import record
 from aws.errors import AwsError, AwsExpired, AwsOutcomeUnknown, AwsThrottled, AwsUnreachable
-from clusters.masking import conceal
+from clusters.masking import conceal, mask_answer
 from deployments.errors import LostRace
 from deployments.machine import SYSTEM
 from deployments.models import Attempt, Change
@@ -106,10 +106,12 @@ def make(run: Run, call: Call, number: int) -> Attempt | Next:
     attempt = intend(run, call, number)
     try:
         answer, request_id = run.gateway.mutate(call.action, call.params)
-    except AwsOutcomeUnknown as error:
-        close(run, attempt, Attempt.Outcome.UNKNOWN, code=error.code, message=error.message)
-        return Next(wake_in=SOON, step=call.step, note=str(error))
     except AwsError as error:
+        # The message goes into the history, the ledger and the news.
+        error.message = mask_answer(error.message, call.params)
+        if isinstance(error, AwsOutcomeUnknown):
+            close(run, attempt, Attempt.Outcome.UNKNOWN, code=error.code, message=error.message)
+            return Next(wake_in=SOON, step=call.step, note=str(error))
         return close_refused(run, call, attempt, error)
     close(run, attempt, Attempt.Outcome.OK, response=call.pick(answer), request_id=request_id)
     return attempt

@@ -232,3 +232,30 @@ def test_naming_is_given_up_when_the_deployment_is_never_read(dev_rig: Rig) -> N
     change = dev_rig.until(dev_rig.deploy("v2"))
     dev_rig.world.advance(3700)
     assert dev_rig.wake(change).next_wake_at is None
+
+
+def test_a_value_that_aws_repeats_in_its_refusal_is_kept_nowhere(
+    dev_rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    value, word = "qcanary-repeated-value", "qcanary-repeated-password"
+    text = f"1 validation error detected: Value '{value}' at 'containerDefinitions', command: serve --password {word}"
+    dev_rig.sandbox.faults.add(
+        kind="access-denied",
+        operation="RegisterTaskDefinition",
+        code="ClientException",
+        message=text,
+        status=400,
+    )
+    sealed = {"environment": {"LOG_LEVEL": seal(value)}, "command": ["serve", "--password", word]}
+    change = dev_rig.until(dev_rig.deploy("v2", **sealed))
+    assert change.state == "failed"
+    assert "1 validation error detected: Value '" in change.outcome
+    assert "at 'containerDefinitions', command: serve" in change.outcome
+    kept = [
+        change.outcome,
+        *change.attempts.values_list("error_message", flat=True),
+        *change.transitions.values_list("note", flat=True),
+        *(bytes(entry.canonical).decode() for entry in AuditEntry.objects.all()),
+        caplog.text,
+    ]
+    assert all(value not in part and word not in part for part in kept)
