@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from ninja import Field, Schema
-from pydantic import AwareDatetime, ConfigDict
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict
 
 from api.paging import MOST
 
@@ -14,6 +14,34 @@ Text = Annotated[str, Field(max_length=4000)]
 EnvironmentName = Literal["production", "staging", "development"]
 StatusName = Literal["unknown", "failed", "degraded", "deploying", "zero", "steady"]
 KindName = Literal["deploy", "restart", "scale", "rollback", "stop_task", "run_task", "continue"]
+StateName = Literal[
+    "active",
+    "awaiting_approval",
+    "queued",
+    "running",
+    "rolling_back",
+    "needs_attention",
+    "succeeded",
+    "failed",
+    "rolled_back",
+    "rejected",
+    "cancelled",
+    "expired",
+    "stale",
+]
+DeploymentStatus = Literal[
+    "PENDING",
+    "IN_PROGRESS",
+    "SUCCESSFUL",
+    "STOP_REQUESTED",
+    "STOPPED",
+    "ROLLBACK_REQUESTED",
+    "ROLLBACK_IN_PROGRESS",
+    "ROLLBACK_SUCCESSFUL",
+    "ROLLBACK_FAILED",
+]
+# `?status=` is how programs write a filter that they do not use.
+EMPTY_IS_NONE = BeforeValidator(lambda value: None if value == "" else value)
 
 
 class Asked(Schema):
@@ -28,12 +56,12 @@ class Paged(Asked):
 
 
 class ServiceFilters(Paged):
-    environment: EnvironmentName | None = None
+    environment: Annotated[EnvironmentName | None, EMPTY_IS_NONE] = None
     account: str = Field("", description="Account id.")
     region: str = ""
     cluster: str = Field("", description="Exact name.")
     name: str = Field("", description="Exact name of the service.")
-    status: StatusName | None = None
+    status: Annotated[StatusName | None, EMPTY_IS_NONE] = None
     q: str = Field("", description="Words anywhere in name, cluster, images and tags.")
 
 
@@ -45,14 +73,16 @@ class TaskFilters(Paged):
 
 class DeploymentFilters(Paged):
     service: str = Field("", description="ARN of the service.")
-    status: str = Field("", description="ECS's own, such as SUCCESSFUL or ROLLBACK_SUCCESSFUL.")
+    status: Annotated[DeploymentStatus | None, EMPTY_IS_NONE] = Field(None, description="ECS's own.")
 
 
 class ChangeFilters(Paged):
     service: str = Field("", description="ARN of the service.")
-    state: str = Field("", description="A state, or `active`.")
-    kind: KindName | None = None
-    environment: EnvironmentName | None = None
+    state: Annotated[StateName | None, EMPTY_IS_NONE] = Field(
+        None, description="A state, or `active` for those that have not ended."
+    )
+    kind: Annotated[KindName | None, EMPTY_IS_NONE] = None
+    environment: Annotated[EnvironmentName | None, EMPTY_IS_NONE] = None
     requester: str = Field("", description="User name.")
     q: str = ""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,6 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from access.models import ApiToken
+from api.schemas import DeploymentStatus, KindName, StateName, StatusName
+from clusters.status import Status
+from deployments.filters import ECS_STATUSES
+from deployments.models import Kind
+from deployments.states import State
 from tests.api.conftest import Machines
 from tests.builders import (
     bind,
@@ -153,6 +159,48 @@ def test_changes_are_listed_and_narrowed(machine: Machines, people: dict[str, Us
     (item,) = reader.get("/changes", state="active", requester="alice")[1]["items"]
     assert (item["id"], item["number"], item["is_final"]) == (mine.pk, f"CR-{mine.pk}", False)
     assert item["diagnosis"]["rule"] == "approval"
+
+
+def test_filter_that_is_left_empty_narrows_nothing(machine: Machines, people: dict[str, User]) -> None:
+    service = make_service("a")
+    make_change(service, people["alice"])
+    make_service_deployment(service)
+    reader = machine("carol", "read")
+    for path in (
+        "/services?environment=&cluster=&status=&q=",
+        "/changes?state=&kind=&environment=&requester=&q=",
+        "/deployments?service=&status=",
+        "/tasks?service=&cluster=&status=",
+    ):
+        status, body = reader.get(path)
+        assert status == 200, body
+        assert path.startswith("/tasks") or len(body["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/services", "environment"),
+        ("/services", "status"),
+        ("/changes", "state"),
+        ("/changes", "kind"),
+        ("/changes", "environment"),
+        ("/deployments", "status"),
+    ],
+)
+def test_value_that_a_filter_does_not_know_finds_not_everything(
+    machine: Machines, people: dict[str, User], path: str, field: str
+) -> None:
+    make_change(make_service("a"), people["alice"])
+    status, body = machine("carol", "read").get(path, **{field: "sucessful"})
+    assert (status, list(body["error"]["fields"])) == (422, [field])
+
+
+def test_every_state_and_every_status_of_ecs_can_be_asked_for() -> None:
+    assert set(get_args(StateName)) == {*State.values, "active"}
+    assert list(get_args(DeploymentStatus)) == ECS_STATUSES
+    assert set(get_args(KindName)) == set(Kind.values)
+    assert set(get_args(StatusName)) == set(Status.values)
 
 
 @pytest.mark.parametrize(
