@@ -21,7 +21,7 @@ from deployments.fingerprint import canonical_json
 from deployments.models import Change
 from deployments.models.changes import Via
 from deployments.plans import Plan, make_plan
-from deployments.terms import IfBusy, Terms
+from deployments.terms import IfBusy, Terms, error_of_hour
 from deployments.verbs import verb_for
 
 if TYPE_CHECKING:
@@ -107,4 +107,7 @@ def plan_for(request: ConsoleRequest, service: Service, wish: Wish) -> Plan:
     permission = verb_for(wish.kind).permission
     request.access.require(permission, service.access_resource)
     spec, now = spec_of(service, wish), timezone.now()
+    if error := error_of_hour(wish.scheduled_at, now):
+        # Before it is planned: an hour of another century is beyond what a calendar can count from.
+        raise InvalidRequest({"scheduled_at": error})
     return make_plan(service, wish.kind, spec, access=request.access, now=now, terms=terms_of(wish))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.http import QueryDict
+from django.utils import timezone
 
 from access.queries import people_who_can
 from clusters.models import Service
@@ -16,7 +17,7 @@ from deployments.models import ApprovalPolicy, Change, Freeze, Override
 from deployments.overrides import MOST_HOURS, PERMISSIONS
 from deployments.policies import current_policies, is_about, subjects_of
 from deployments.states import NOT_BEGUN
-from deployments.terms import IfBusy, OverrideAsked, Terms
+from deployments.terms import IfBusy, OverrideAsked, Terms, error_of_hour
 from ecsconsole.numbers import is_number
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class Asking:
 
     @property
     def scheduled_at(self) -> datetime | None:
-        """Return the hour that was typed, in UTC; None for now and for what is no time."""
-        if self.when != LATER:
+        """Return the hour that was typed, in UTC; None for now and for what cannot be meant."""
+        if self.when != LATER or "scheduled_at" in self.errors:
             return None
         try:
             return datetime.strptime(self.at[:16], FORM_TIME).replace(tzinfo=UTC)
@@ -85,6 +86,8 @@ def read_asking(data: QueryDict, service: Service) -> Asking:
     )
     if asking.when == LATER and asking.scheduled_at is None:
         asking.errors["scheduled_at"] = "Give the day and the time at which it begins, in UTC."
+    elif error := error_of_hour(asking.scheduled_at, timezone.now()):
+        asking.errors["scheduled_at"] = error
     return asking
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from access.models import ApiToken
@@ -12,6 +12,8 @@ from deployments.fingerprint import sha256_of
 from deployments.models import Change, Override
 from deployments.models.changes import Via
 from ecsconsole.numbers import is_number
+
+FARTHEST = timedelta(days=30)
 
 
 class IfBusy(StrEnum):
@@ -68,3 +70,12 @@ class Terms:
 
 
 NOW = Terms()
+
+
+def error_of_hour(at: datetime | None, now: datetime) -> str:
+    """Return why a change cannot begin at an hour, nothing where it can or where it begins now."""
+    if at is None:
+        return ""
+    if at <= now:
+        return "That time is over; give one that is still to come (UTC)."
+    return f"Give a time within the next {FARTHEST.days} days." if at - now > FARTHEST else ""

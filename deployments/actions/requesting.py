@@ -30,14 +30,13 @@ from deployments.overrides import PERMISSIONS, check_override, set_aside, write_
 from deployments.plans import CLICK, TYPED, Plan, make_plan
 from deployments.queueing import active_change, gives_way
 from deployments.states import NOT_BEGUN, State
-from deployments.terms import NOW, IfBusy, Terms
+from deployments.terms import NOW, IfBusy, Terms, error_of_hour
 from deployments.verbs import verb_for
 
 # A change that no worker takes for this long is no longer what its requester had in mind.
 QUEUE_LIMIT = timedelta(hours=1)
 # Behind another change the wait is as long as that one may take, and then some.
 TURN_LIMIT = timedelta(hours=4)
-FARTHEST = timedelta(days=30)
 
 
 def request_change(
@@ -271,15 +270,8 @@ def deadline_of(plan: Plan, terms: Terms, now: datetime, waits: bool) -> datetim
 
 def check_times(terms: Terms, now: datetime) -> None:
     """Raise unless a schedule lies ahead, and not too far."""
-    at = terms.scheduled_at
-    if at is None:
-        return
-    if at <= now:
-        raise ConfirmationMissing(
-            {"scheduled_at": "That time is over; give one that is still to come (UTC)."}
-        )
-    if at - now > FARTHEST:
-        raise ConfirmationMissing({"scheduled_at": f"Give a time within the next {FARTHEST.days} days."})
+    if error := error_of_hour(terms.scheduled_at, now):
+        raise ConfirmationMissing({"scheduled_at": error})
 
 
 def check_plan(

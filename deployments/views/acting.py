@@ -153,6 +153,10 @@ def act(request: ConsoleRequest, what: Act) -> HttpResponse:
         return show(request, what, status=200 if request.method == "GET" else 422)
     if wants_fragment(request):
         return show(request, what)
+    asking = asking_of(request, what.service)
+    if asking.errors:
+        # An hour that cannot be meant is not now.
+        return show(request, what, status=422)
     try:
         change = request_change(
             service=what.service,
@@ -165,7 +169,7 @@ def act(request: ConsoleRequest, what: Act) -> HttpResponse:
             # In development a click on the service page is enough: no plan was shown before it.
             plan_id=request.POST.get("plan_id", ""),
             confirm=request.POST.get("confirm", "").strip(),
-            terms=asking_of(request, what.service).terms,
+            terms=asking.terms,
             request=request,
         )
     except (InvalidSpec, ConfirmationMissing) as error:

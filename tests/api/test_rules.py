@@ -167,3 +167,14 @@ def test_each_token_may_what_its_scope_and_its_owner_may(
             assert AuditEntry.objects.order_by("-seq")[0].outcome == "refused"
         Change.objects.all().delete()
     assert tuple(answers) == MATRIX[act, scope]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "hour", ["2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"]
+)
+@pytest.mark.parametrize("path", ["/plans", "/changes"])
+def test_hour_that_cannot_be_meant_is_named(dev_rig: Rig, machine: Machines, path: str, hour: str) -> None:
+    asked = {"service": dev_rig.service.arn, "kind": "restart", "scheduled_at": hour}
+    status, body = machine("alice").post(path, asked)
+    assert (status, list(body["error"]["fields"])) == (422, ["scheduled_at"])

@@ -93,6 +93,19 @@ def test_scaling_shows_what_is_and_warns_of_zero(as_: AsPerson) -> None:
     assert Change.objects.get().spec == {"desired_count": 5}
 
 
+@pytest.mark.parametrize("hour", ["", "soon", "2026-02-30T10:00", "2020-01-01T10:00", "9999-12-31T23:59"])
+@pytest.mark.parametrize("headers", [{}, FRAGMENT])
+def test_hour_that_cannot_be_meant_is_said_at_its_field_and_begins_nothing(
+    hour: str, headers: dict[str, str], as_: AsPerson
+) -> None:
+    service, alice = deployable("staging"), as_("alice")
+    form = seen(alice, at("restart", service)) | {"when": "at", "at": hour}
+    answer = alice.post(at("restart", service), form, headers=headers)
+    assert answer.status_code == (200 if headers else 422)
+    assert headers or 'id="e-at"' in answer.content.decode()
+    assert not Change.objects.exists()
+
+
 @pytest.mark.parametrize("count", ["", "-1", "many", "1e3", "99999999"])
 def test_a_count_that_is_none_is_422(count: str, as_: AsPerson) -> None:
     answer = as_("alice").post(at("scale", deployable("staging")), {"desired_count": count})
