@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -160,15 +162,28 @@ def not_found(request: HttpRequest, error: Exception) -> HttpResponse:
     return answer(NotHere("Nothing is at this address, or you may not see it."))
 
 
-def unstorable(request: HttpRequest) -> HttpResponse | None:
-    """Return the refusal of a request with a character that no database keeps, None for any other."""
+def unreadable(request: HttpRequest) -> HttpResponse | None:
+    """Return the refusal of a request that is too large or too deep, or has a character that no database keeps."""
     try:
-        body = json.loads(request.body or b"null")
+        sent = [request.path_info, dict(request.GET.lists()), json_of(request)]
+        return None if is_storable(sent) else answer(BadRequest(SENTENCE))
+    except RequestDataTooBig:
+        most = f"{(settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) / 1_000_000:.1f} MB"
+        return answer(BadRequest(f"The body has more than {most}. Nothing was done."))
+    except RecursionError as error:
+        return too_deep(request, error)
+
+
+def json_of(request: HttpRequest) -> Any:
+    """Return what a body says, None for what is no JSON: that is for the view to say."""
+    try:
+        return json.loads(request.body or b"null")
     except ValueError:
-        # What is no JSON is for the view to say.
-        body = None
-    sent = [request.path_info, dict(request.GET.lists()), body]
-    return None if is_storable(sent) else answer(BadRequest(SENTENCE))
+        return None
+
+
+def too_deep(request: HttpRequest, error: RecursionError) -> HttpResponse:
+    return answer(BadRequest("The body is nested too deeply to be read. Nothing was done."))
 
 
 def unread(request: HttpRequest, error: HttpError) -> HttpResponse:
@@ -199,6 +214,8 @@ HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     Exception: known,
     Http404: not_found,
     HttpError: unread,
+    # Whatever walks through a spec gives up at its own depth.
+    RecursionError: too_deep,
     AuthenticationError: not_signed_in,
     ValidationError: invalid,
     AwsError: aws_failed,

@@ -6,18 +6,19 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 
 from api.errors import InvalidRequest
+from ecsconsole.characters import is_storable
+from ecsconsole.numbers import is_number
 
 M = TypeVar("M", bound=Model)
 MOST = 500
 NO_CURSOR = "Take it from `next` of the page before."
-# The field that sorts, and whether the newest comes first; equal ones are told apart by their key.
+# The field that sorts, and whether it is a time with the newest first; equal ones are told apart by their key.
 Order = tuple[str, bool]
 
 
@@ -35,12 +36,8 @@ def page_of(
     field, newest_first = order
     cursor, limit = wanted.cursor, wanted.limit
     if cursor:
-        value, pk = read(cursor)
-        try:
-            queryset = queryset.filter(after(field, newest_first, value, pk))
-        except (ValidationError, ValueError, TypeError) as error:
-            # A cursor of another list: its value does not fit the field.
-            raise InvalidRequest({"cursor": NO_CURSOR}) from error
+        value, pk = read(cursor, is_time=newest_first)
+        queryset = queryset.filter(after(field, newest_first, value, pk))
     sign = "-" if newest_first else ""
     rows = list(queryset.order_by(f"{sign}{field}", f"{sign}pk")[: limit + 1])
     more = len(rows) > limit
@@ -59,13 +56,14 @@ def write(value: Any, pk: int) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
-def read(cursor: str) -> tuple[Any, int]:
-    """Return what a cursor points behind; raises `InvalidRequest` for what is none of ours."""
+def read(cursor: str, *, is_time: bool) -> tuple[Any, int]:
+    """Return what a cursor points behind; raises `InvalidRequest` for what is none of ours, or one of another list."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         value, pk = json.loads(text)
-        if not isinstance(pk, int) or not isinstance(value, str | int):
+        if not is_number(pk) or not isinstance(value, str) or not is_storable(value):
             raise ValueError("not a cursor")
-    except (ValueError, binascii.Error, TypeError) as error:
+        # A naive time, or one that is none in UTC, was never written here.
+        return (datetime.fromisoformat(value).astimezone(UTC) if is_time else value), int(pk)
+    except (ValueError, binascii.Error, TypeError, OverflowError, RecursionError) as error:
         raise InvalidRequest({"cursor": NO_CURSOR}) from error
-    return value, pk

@@ -32,7 +32,7 @@ def as_json(view: View) -> View:
     @login_not_required
     @wraps(view)
     def answered(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        refused = errors.unstorable(request)
+        refused = errors.unreadable(request)
         response = refused or view(request, *args, **kwargs)
         if response.status_code == errors.MethodNotAllowed.status:
             allowed = response.headers.get("Allow", "")

@@ -280,6 +280,34 @@ def test_body_that_is_no_json_is_said_so(dev_rig: Rig, machine: Machines) -> Non
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        *[('{"a":' * n + "1" + "}" * n, "nested too deeply") for n in (5000, 700)],
+        ('{"reason": "' + "x" * 3_000_000 + '"}', "more than 2.6 MB"),
+    ],
+)
+def test_body_that_is_too_deep_or_too_large_is_said_so_in_the_one_shape(
+    dev_rig: Rig, machine: Machines, text: str, said: str
+) -> None:
+    ci = machine("alice")
+    answer = ci.client.post("/api/v1/changes", text, content_type="application/json", headers=ci.headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
+    assert said in answer.json()["error"]["message"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("levels", [100, 200, 250, 300, 350, 400, 450])
+def test_spec_of_any_depth_is_answered(dev_rig: Rig, machine: Machines, levels: int) -> None:
+    deep: Any = "1"
+    for _ in range(levels):
+        deep = {"a": deep}
+    asked = wish(dev_rig, spec={"definition": {"containerDefinitions": {"app": {"dockerLabels": deep}}}})
+    assert machine("alice").post("/changes", asked)[0] in (400, 422)
+
+
+@pytest.mark.django_db
 def test_image_that_does_not_exist_is_refused(dev_rig: Rig, machine: Machines) -> None:
     status, body = machine("alice").post("/changes", wish(dev_rig, images={"app": "v99"}))
     assert (status, body["error"]["code"]) == (409, "change_refused")

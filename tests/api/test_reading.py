@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 from datetime import timedelta
 from typing import get_args
 
@@ -220,6 +222,26 @@ def test_query_that_cannot_be_meant_is_named_by_its_field(
     status, body = machine("carol", "read").get("/services", **query)
     assert status == 422
     assert list(body["error"]["fields"]) == list(query)
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/services", ["\ud800", 1]),
+        ("/services", ["a\x00", 1]),
+        ("/services", [5, 1]),
+        ("/services", ["a", 10**30]),
+        ("/services", ["a", -1]),
+        ("/services", {"a": 1, "b": 2}),
+        ("/changes", ["9999-12-31T23:59:59-12:00", 1]),
+        ("/changes", ["0001-01-01T00:00:00+12:00", 1]),
+        ("/changes", ["a", 1]),
+    ],
+)
+def test_cursor_that_was_made_up_is_refused(machine: Machines, path: str, content: object) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+    status, body = machine("carol", "read").get(path, cursor=cursor)
+    assert (status, list(body["error"]["fields"])) == (422, ["cursor"])
 
 
 def test_cursor_of_another_list_is_refused(machine: Machines) -> None:
