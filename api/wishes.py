@@ -16,12 +16,30 @@ from deployments.image_reference import NotAReferenceError
 from deployments.models import Kind
 from deployments.queries import rollback_candidates, rollout_in_flight
 from deployments.sealing import seal
+from deployments.verbs.scale import BOUNDS
 
 Spec = dict[str, Any]
+# The fields of a request that are a short way to write the spec of one kind.
+SHORT = {
+    "images": Kind.DEPLOY,
+    "desired_count": Kind.SCALE,
+    "service_deployment": Kind.ROLLBACK,
+    "task": Kind.STOP_TASK,
+}
+# What a spec of each kind may say; a deploy looks at its own parts.
+PARTS = {
+    Kind.RESTART: (),
+    Kind.SCALE: ("desired_count", *BOUNDS),
+    Kind.ROLLBACK: ("service_deployment_id", "in_flight", "pin"),
+    Kind.STOP_TASK: ("task_id",),
+    Kind.RUN_TASK: ("count", "containers"),
+    Kind.CONTINUE: ("service_deployment_arn", "hook_id", "stage", "action"),
+}
 
 
 def spec_of(service: Service, wish: Wish) -> Spec:
     """Return the spec that a request asks for; raises `InvalidSpec`."""
+    check_meant(wish)
     # A deploy seals the values of its `definition` itself, because it alone knows which of them are kept.
     whole = {
         key: wish.spec[key] for key in ("definition",) if key in wish.spec and str(wish.kind) == Kind.DEPLOY
@@ -29,6 +47,21 @@ def spec_of(service: Service, wish: Wish) -> Spec:
     spec = {**sealed({key: part for key, part in wish.spec.items() if key not in whole}, "spec"), **whole}
     maker = MAKERS.get(wish.kind)
     return maker(service, wish, spec) if maker else spec
+
+
+def check_meant(wish: Wish) -> None:
+    """Raise for what this kind of change would leave out: half of a request must not be done as if it were all."""
+    errors = {
+        name: f"This goes with a change of kind {kind}, not {wish.kind}."
+        for name, kind in SHORT.items()
+        if getattr(wish, name) not in (None, "", {}) and wish.kind != kind
+    }
+    parts = PARTS.get(Kind(wish.kind))
+    if parts is not None:
+        words = f"A {wish.kind} takes {', '.join(parts)} in its spec." if parts else "It takes no spec."
+        errors |= {f"spec.{name}": words for name in wish.spec if name not in parts}
+    if errors:
+        raise InvalidSpec(errors)
 
 
 def deploy_spec(service: Service, wish: Wish, spec: Spec) -> Spec:

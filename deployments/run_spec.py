@@ -19,6 +19,7 @@ Document = dict[str, Any]
 # What RunTask takes in one call.
 MOST_TASKS = 10
 NUMBERS = {"cpu": 1, "memory": 4}
+FIELDS = ("command", "environment", *NUMBERS)
 
 
 def clean_run_spec(definition: Mapping[str, Any], spec: Mapping[str, Any]) -> Spec:
@@ -42,6 +43,10 @@ def clean_run_spec(definition: Mapping[str, Any], spec: Mapping[str, Any]) -> Sp
 
 
 def clean_override(name: str, wanted: Mapping[str, Any], errors: dict[str, str]) -> Spec:
+    for field in wanted:
+        if field not in FIELDS:
+            # Left out, the task would run as its definition says: a server for a migration.
+            errors[f"{name}.{field}"] = f"A task takes {', '.join(FIELDS)} of its own for a container."
     parts: Spec = {}
     if command := wanted.get("command"):
         parts["command"] = sealed_command(command, name, errors)

@@ -273,6 +273,33 @@ def test_request_that_cannot_be_meant_is_named_by_its_field(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("kind", "more", "field"),
+    [
+        ("deploy", {"desired_count": 4}, "desired_count"),
+        ("restart", {"images": {"app": "v2"}}, "images"),
+        ("restart", {"task": "abc"}, "task"),
+        ("restart", {"spec": {"images": {"app": "v2"}}}, "spec.images"),
+        ("scale", {"desired_count": 3, "service_deployment": "arn:x"}, "service_deployment"),
+        ("scale", {"desired_count": 3, "spec": {"min": 2}}, "spec.min"),
+        ("rollback", {"spec": {"in_flight": True, "to": 3}}, "spec.to"),
+        ("stop_task", {"task": "abc", "spec": {"reason": "x"}}, "spec.reason"),
+        ("run_task", {"desired_count": 2}, "desired_count"),
+        ("run_task", {"spec": {"overrides": {"containerOverrides": []}}}, "spec.overrides"),
+        ("run_task", {"spec": {"containers": {"app": {"comand": ["migrate"]}}}}, "app.comand"),
+        ("continue", {"spec": {"hook": "x"}}, "spec.hook"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/plans", "/changes"])
+def test_what_a_kind_of_change_would_leave_out_is_refused(
+    dev_rig: Rig, machine: Machines, path: str, kind: str, more: dict[str, Any], field: str
+) -> None:
+    status, body = machine("alice").post(path, {"service": dev_rig.service.arn, "kind": kind, **more})
+    assert (status, list(body["error"]["fields"])) == (422, [field])
+    assert not Change.objects.exists()
+
+
+@pytest.mark.django_db
 def test_body_that_is_no_json_is_said_so(dev_rig: Rig, machine: Machines) -> None:
     ci = machine("alice")
     answer = ci.client.post("/api/v1/changes", "{", content_type="application/json", headers=ci.headers)
