@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic, sleep
 from typing import Any
+from urllib.parse import quote
 
 from ecsconsole.pipeline.connection import Connection, Lost, Refused
 from ecsconsole.pipeline.report import Report
@@ -28,7 +29,12 @@ CODES = {
 }
 # The server holds each question this long; progress in between is told this often.
 LOOK_SECONDS = 10
+# A console that cannot hold a question (no ASGI, too many who wait) answers at once and is asked again after this.
+PAUSE_SECONDS = 2.0
 DEFAULT_TIMEOUT = 3600
+LONGEST_KEY = 128
+# Without these an answer is none about a change.
+NEEDED = frozenset({"id", "number", "title", "url", "state", "is_final", "version"})
 Document = dict[str, Any]
 
 
@@ -99,11 +105,18 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], report: Repor
     try:
         return run.to_its_end()
     except Refused as refused:
-        return report.refused(REFUSED, refused.error)
+        if run.change is None:
+            return report.refused(REFUSED, refused.error)
+        # The token came to its end, or its rights did; the change did not.
+        return report.ended(UNKNOWN, run.change, f"{refused} {run.where_to_look()}")
     except Lost as lost:
         return report.ended(UNKNOWN, run.change, f"{lost} {run.where_to_look()}")
     except KeyboardInterrupt:
         return report.ended(UNKNOWN, run.change, f"Stopped waiting. {run.where_to_look()}")
+    except Exception as error:
+        # Python's own code for it is 1, and that says that the change failed.
+        text = f"Stopped by an error of its own, {type(error).__name__}: {error}."
+        return report.ended(UNKNOWN, run.change, f"{text} {run.where_to_look()}")
 
 
 class Run:
@@ -118,15 +131,17 @@ class Run:
     def to_its_end(self) -> int:
         """Ask, and stay until the end if that is wanted."""
         options = self.options
-        if not options.token:
+        token = options.token.strip()
+        if not token:
             raise Refused({"code": "no_token", "message": "Set ECSCONSOLE_TOKEN, or give --token."})
-        connection = Connection(options.url, options.token, self.report.say)
+        check_key(self.key)
+        connection = Connection(options.url, token, self.report.say)
         if options.command == "follow":
-            change = connection.get(f"/changes/{options.change}")
+            change = known(connection.get(f"/changes/{options.change}"))
         else:
             body = body_of(options, find_service(connection, options))
             self.was_sent = True
-            change = connection.post("/changes", body, self.key)
+            change = known(connection.post("/changes", body, self.key))
         self.change = change
         self.report.requested(change)
         if options.command != "follow" and not options.wait:
@@ -135,19 +150,22 @@ class Run:
 
     def stay(self, connection: Connection, change: Document) -> int:
         """Follow a change to its end, or until the time is over."""
-        until = time.monotonic() + self.options.timeout
+        until = monotonic() + self.options.timeout
         while not change["is_final"] and change["state"] != "needs_attention":
-            left = until - time.monotonic()
+            asked_at = monotonic()
+            left = until - asked_at
             if left <= 0:
                 text = f"Not over after {self.options.timeout:.0f} s. {self.where_to_look()}"
                 return self.report.ended(UNKNOWN, change, text)
             wait = min(LOOK_SECONDS, math.ceil(left))
-            change = connection.get(f"/changes/{change['id']}", wait=wait, after=change["version"])
+            known_version = change["version"]
+            change = known(connection.get(f"/changes/{change['id']}", wait=wait, after=known_version))
             self.change = change
             self.report.progress(change)
-        # A state that this client does not know is no success.
-        code = CODES.get(change["state"], UNKNOWN)
-        message = "" if code != UNKNOWN else f"A person has to look at it: {change['url']}"
+            if change["version"] == known_version and monotonic() - asked_at < PAUSE_SECONDS:
+                sleep(min(PAUSE_SECONDS, left))
+        code = code_of(change)
+        message = "" if code != UNKNOWN else f"{why_unknown(change)} {change['url']}"
         return self.report.ended(code, change, message)
 
     def where_to_look(self) -> str:
@@ -160,10 +178,37 @@ class Run:
         return "Nothing was asked for."
 
 
+def code_of(change: Document) -> int:
+    """Return the exit code of how a change stands; a state that this client does not know is no success."""
+    code = CODES.get(change["state"], UNKNOWN)
+    # Set aside after it had begun: nothing was refused, and nobody says what ECS made of it.
+    return UNKNOWN if code == REFUSED and change.get("dispatched_at") else code
+
+
+def why_unknown(change: Document) -> str:
+    if change["state"] in CODES and change["is_final"]:
+        return "It had begun when it was set aside, and what ECS made of it is not known:"
+    return "A person has to look at it:"
+
+
+def known(change: Document) -> Document:
+    """Return an answer that is about a change; raises `Lost` for one of something else, such as a proxy."""
+    if not change.keys() >= NEEDED:
+        raise Lost("What answered is no console, or one of another version.")
+    return change
+
+
+def check_key(key: str) -> None:
+    """Raise `Refused` for a key that would not come through a header as it is."""
+    if len(key) > LONGEST_KEY or not key.isprintable() or not all(ord(letter) < 256 for letter in key):
+        text = f"A key has at most {LONGEST_KEY} printable characters of Latin-1."
+        raise Refused({"code": "bad_key", "message": f"{text} Nothing was sent."})
+
+
 def find_service(connection: Connection, options: argparse.Namespace) -> Document:
     """Return the one service of this name or ARN; raises `Refused` for none and for several."""
     if options.service.startswith("arn:"):
-        return connection.get(f"/services/{options.service}")
+        return connection.get(f"/services/{quote(options.service, safe=':/')}")
     given = {"cluster": options.cluster, "environment": options.environment}
     query = {name: text for name, text in given.items() if text}
     found = connection.get("/services", name=options.service, **query)["items"]
@@ -201,7 +246,7 @@ def body_of(options: argparse.Namespace, service: Document) -> Document:
 def images_of(options: argparse.Namespace, service: Document) -> Document:
     """Return the images by container; a service of one container need not have it named."""
     names = [item["name"] for item in service["containers"]]
-    images = {}
+    images: Document = {}
     for text in options.image:
         container, sign, image = text.partition("=")
         if not sign:
@@ -213,6 +258,9 @@ def images_of(options: argparse.Namespace, service: Document) -> Document:
                     }
                 )
             container, image = names[0], text
+        if container in images:
+            text = f"The container {container} has two images: {images[container]} and {image}."
+            raise Refused({"code": "container_twice", "message": text})
         images[container] = image
     return {"images": images}
 

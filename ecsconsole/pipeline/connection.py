@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 Document = dict[str, Any]
 # A restart of the console, or of a proxy before it, takes less.
@@ -18,6 +19,8 @@ PATIENCE_SECONDS = 60.0
 LONGEST_PAUSE = 8.0
 # Beside the time that the server was asked to wait.
 ANSWER_SECONDS = 20.0
+# Anything else would break the header or be half of something; a scanner of logs must not find it in an error.
+TOKEN = re.compile(r"[\x21-\x7e]+")
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
@@ -55,8 +58,11 @@ class Connection:
     )
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not TOKEN.fullmatch(self.token):
+            text = "The token holds a blank or a character that no token has; it was not sent. Copy it again."
+            raise Refused({"code": "bad_token", "message": text})
+        parts = parts_of(self.url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused(
                 {"code": "no_url", "message": f"{self.url or 'Nothing'} is no address of a console."}
             )
@@ -114,6 +120,16 @@ class Busy(Exception):
     def __init__(self, text: str, seconds: float) -> None:
         super().__init__(text)
         self.seconds = seconds
+
+
+def parts_of(url: str) -> SplitResult | None:
+    """Return the parts of an address, None for what is none, such as one with a wrong port."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if url.isprintable() and " " not in url else None
 
 
 def read(text: bytes) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,19 +18,18 @@ class Report:
     """Where the two kinds of lines go; the second only where it was asked for."""
 
     as_json: bool = False
-    people: TextIO = sys.stderr
-    machines: TextIO = sys.stdout
+    # None where the pipeline closed it.
+    people: TextIO | None = sys.stderr
+    machines: TextIO | None = sys.stdout
     last: str = ""
 
     def say(self, text: str) -> None:
-        self.people.write(f"{text}\n")
-        self.people.flush()
+        write(self.people, text)
 
     def emit(self, event: str, **content: Any) -> None:
         if self.as_json:
             line = {"event": event, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **content}
-            self.machines.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self.machines.flush()
+            write(self.machines, json.dumps(line))
 
     def requested(self, change: Document) -> None:
         self.say(f"{change['number']} {change['title']}\n{change['url']}")
@@ -63,6 +63,18 @@ class Report:
             self.say(str(error["advice"]))
         self.emit("refused", exit_code=code, error=dict(error))
         return code
+
+
+def write(stream: TextIO | None, line: str) -> None:
+    """Write one line; who reads it may have gone, and the exit code is told all the same."""
+    if stream is None:
+        return
+    try:
+        stream.write(f"{line}\n")
+        stream.flush()
+    except OSError:
+        # What is still in the buffer would fail once more at the end, with an exit code of Python's own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def words_of(change: Document) -> str:
