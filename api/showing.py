@@ -121,7 +121,8 @@ def show_change(request: HttpRequest, change: Change, *, is_brief: bool = False)
 
 def show_rollout(standing: Document) -> Document | None:
     """Return where a rollout stands, None before it has begun."""
-    if not standing:
+    # What a change waits for before it begins stands there too.
+    if not standing.keys() - {"waiting_for"}:
         return None
     return {
         "status": str(standing.get("status") or ""),

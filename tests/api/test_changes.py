@@ -155,7 +155,11 @@ def test_request_waits_its_turn_or_its_hour_where_it_asks_for_that(dev_rig: Rig,
     later = (timezone.now() + timedelta(hours=2)).isoformat()
     status, body = ci.post("/changes", wish(dev_rig, "scale", desired_count=4, scheduled_at=later))
     assert status == 201
-    assert Change.objects.get(pk=body["id"]).scheduled_at is not None
+    scheduled = dev_rig.wake(Change.objects.get(pk=body["id"]))
+    assert scheduled.scheduled_at is not None
+    body = ci.get(f"/changes/{scheduled.pk}")[1]
+    # Where it stands is said once; no rollout is made up for it.
+    assert (body["rollout"], body["diagnosis"]["text"].startswith("Begins at")) == (None, True)
     status, body = ci.post(
         "/changes", wish(dev_rig, "scale", desired_count=5, scheduled_at="2026-01-01T10:00:00")
     )
