@@ -157,7 +157,7 @@ class Run:
             if left <= 0:
                 text = f"Not over after {self.options.timeout:.0f} s. {self.where_to_look()}"
                 return self.report.ended(UNKNOWN, change, text)
-            wait = min(LOOK_SECONDS, math.ceil(left))
+            wait = math.ceil(min(LOOK_SECONDS, left))
             known_version = change["version"]
             change = known(connection.get(f"/changes/{change['id']}", wait=wait, after=known_version))
             self.change = change

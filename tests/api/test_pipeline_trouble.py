@@ -133,6 +133,11 @@ def test_redirect_is_not_followed_with_the_token(script: Script, run: Run) -> No
     assert "redirects to" in ran.people
 
 
+def test_time_without_an_end_is_waited_for(script: Script, run: Run) -> None:
+    deploys(script, "queued", "running", "succeeded")
+    assert run(*DEPLOY, "--timeout", "inf").code == 0
+
+
 def test_time_that_is_over_is_unknown(script: Script, run: Run) -> None:
     deploys(script, "queued", "running")
     ran = run(*DEPLOY, "--timeout", "0")
