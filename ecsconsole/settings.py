@@ -53,11 +53,13 @@ def local_secret(folder: Path) -> str:
 VAR_DIR = Path(env.str("ECSCONSOLE_VAR_DIR", default=str(Path.cwd() / "var"))).resolve()
 DEBUG = env.bool("DEBUG", default=False)
 # Production is the default: plain HTTP and a secret made on the spot are asked for by name.
-LOCAL = env.bool("ECSCONSOLE_LOCAL", default=False)
+# The folder of a demo, which the demo has marked, is named for nothing else: its commands need no second word.
+LOCAL = env.bool("ECSCONSOLE_LOCAL", default=(VAR_DIR / "demo-data").exists())
 SECRET_KEY = read_secret("SECRET_KEY") or (local_secret(VAR_DIR) if LOCAL or DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
-        "SECRET_KEY is not set. Set SECRET_KEY or SECRET_KEY_FILE, or ECSCONSOLE_LOCAL=1."
+        "SECRET_KEY is not set. Set SECRET_KEY or SECRET_KEY_FILE, or ECSCONSOLE_LOCAL=1; for a command beside a demo "
+        "name its data folder by ECSCONSOLE_VAR_DIR, such as var/demo."
     )
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from django.core.management import call_command
 
 from audit.models import AuditEntry
 from clusters.models import Account
+from ecsconsole.run import DEMO_MARK
 
 pytestmark = pytest.mark.django_db
 
@@ -36,3 +42,33 @@ def test_adding_it_again_changes_the_regions_and_nothing_that_was_set_since() ->
         "account.added",
         "account.changed",
     ]
+
+
+def run_beside(folder: Path) -> str:
+    """Run a command as somebody does who names nothing but a data folder, and return what it says."""
+    environment = {"PATH": os.environ["PATH"], "ECSCONSOLE_VAR_DIR": str(folder)}
+    command = [
+        sys.executable,
+        "manage.py",
+        "token_create",
+        "--user",
+        "alice",
+        "--name",
+        "ci",
+        "--scope",
+        "read",
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_data_folder_of_a_demo_is_all_that_its_commands_need(tmp_path: Path) -> None:
+    said = run_beside(tmp_path)
+    assert "SECRET_KEY is not set" in said
+    assert "name its data folder by ECSCONSOLE_VAR_DIR" in said
+    (tmp_path / DEMO_MARK).touch()
+    # Nothing was set up here, and that is said in one line.
+    said = run_beside(tmp_path)
+    assert said.startswith("CommandError: The console's tables cannot be read"), said
+    assert "Traceback" not in said

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, ProgrammingError
 
 from access.models import ApiToken
 from access.resources import ENVIRONMENTS
@@ -33,7 +34,11 @@ class Command(BaseCommand):
         parser.add_argument("--service", default="", help="only for services of this name or glob")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        owner = User.objects.filter(username=options["user"]).first()
+        try:
+            owner = User.objects.filter(username=options["user"]).first()
+        except (OperationalError, ProgrammingError) as error:
+            text = f"The console's tables cannot be read ({error}). Is ECSCONSOLE_VAR_DIR or DATABASE_URL the console's?"
+            raise CommandError(text) from error
         if owner is None:
             raise CommandError(f"Nobody is called {options['user']}.")
         place = TokenPlace(options["environment"], options["cluster"], options["service"])
