@@ -13,6 +13,7 @@ from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote
 
+from ecsconsole.numbers import is_number
 from ecsconsole.pipeline.connection import Connection, Lost, Refused
 from ecsconsole.pipeline.report import Report
 
@@ -62,10 +63,16 @@ def make_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--to", default="", help="ARN of a service deployment (else what rolls out, else the last success)"
     )
     follow = commands.add_parser("follow", parents=[common], help="wait for the end of a change")
-    follow.add_argument(
-        "change", type=lambda text: int(text.upper().removeprefix("CR-")), help="its number, CR-12"
-    )
+    follow.add_argument("change", type=number_of, help="its number, CR-12")
     return parser
+
+
+def number_of(text: str) -> int:
+    """Return the number of a change, written CR-12 or 12."""
+    digits = text.upper().removeprefix("CR-")
+    if not is_number(digits):
+        raise argparse.ArgumentTypeError(f"{text} is no number of a change, such as CR-12")
+    return int(digits)
 
 
 def add_common(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:

@@ -38,6 +38,15 @@ def test_exit_code_says_how_it_ended(script: Script, run: Run, end: str, code: i
     assert end.replace("_", " ") in ran.people
 
 
+@pytest.mark.parametrize("text", ["CR-abc", "CR-", "-3", "9" * 30])
+def test_number_that_is_none_is_said_in_words(
+    run: Run, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        run("follow", "--", text)
+    assert (left.value.code, "is no number of a change" in capsys.readouterr().err) == (2, True)
+
+
 def test_only_success_is_ever_zero() -> None:
     assert [state for state, code in command.CODES.items() if code == 0] == ["succeeded"]
 
