@@ -19,6 +19,7 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.db import DatabaseError, connections
+from django.db.models import QuerySet
 from django.http import HttpRequest, parse_cookie
 from django.utils import timezone
 
@@ -41,6 +42,10 @@ ADDRESS = re.compile(r"/api/v1/changes/(\d{1,18})")
 MOST_SECONDS = 60
 # A nudge may be lost with Redis; a look this often costs one short query.
 LOOK_EVERY = 5.0
+# Whether a token and its owner still may see it, as often as a live stream asks that of a session.
+JUDGE_EVERY = 30.0
+# So long a look waits for the others whom the same nudge woke.
+GATHER_SECONDS = 0.02
 # More would be a program gone wild; those beyond it are answered at once, and their rate limit slows them.
 MOST_WAITERS = 500
 
@@ -57,9 +62,10 @@ class Wait:
 
 
 class Waiters:
-    """How many wait in this process."""
+    """How many wait in this process, and the looks that the next of them may share, by change."""
 
     count = 0
+    looks: dict[int, asyncio.Task[int | None]] = {}
 
 
 async def wait_for_change(scope: Scope, receive: Receive) -> Receive:
@@ -117,10 +123,13 @@ async def wait_out(wait: Wait, gone: asyncio.Future[Message]) -> None:
     try:
         # Joined before the first look, so that what happens between them is not missed.
         await stream.hub.join(viewer)
-        known = wait.after
+        known, judge_at = wait.after, clock()
         while True:
             viewer.take()
-            version = await look(wait)
+            if clock() >= judge_at:
+                version, judge_at = await look(wait), clock() + JUDGE_EVERY
+            else:
+                version = await look_together(wait.change_id)
             if version is None or (known is not None and version != known):
                 return
             known = version
@@ -137,6 +146,34 @@ async def wait_out(wait: Wait, gone: asyncio.Future[Message]) -> None:
         stream.hub.leave(viewer)
 
 
+async def look_together(change_id: int) -> int | None:
+    """Return the version of a change, read once for all whom a nudge woke: each with its own would stop the pages.
+
+    Nobody is told anything by it: who is answered is judged by Django.
+    """
+    task = Waiters.looks.get(change_id)
+    # One of a loop that has ended would never be done.
+    if task is None or task.get_loop() is not asyncio.get_running_loop():
+        task = Waiters.looks[change_id] = asyncio.create_task(look_soon(change_id))
+    # Others wait for it too, so it must not end with one of them who leaves.
+    return await asyncio.shield(task)
+
+
+async def look_soon(change_id: int) -> int | None:
+    await asyncio.sleep(GATHER_SECONDS)
+    # From here on somebody may have heard of something that this look does not see any more.
+    Waiters.looks.pop(change_id, None)
+    async with ThreadSensitiveContext():
+        return await sync_to_async(version_of, thread_sensitive=True)(change_id)
+
+
+def version_of(change_id: int) -> int | None:
+    try:
+        return version_in(Change.objects.filter(pk=change_id))
+    finally:
+        connections.close_all()
+
+
 async def look(wait: Wait) -> int | None:
     """Return the version of the change; None when it is over or not to be seen, so that waiting is pointless."""
     async with ThreadSensitiveContext():
@@ -148,12 +185,17 @@ def look_and_let_go(wait: Wait) -> int | None:
         access = access_of(wait)
         if access is None:
             return None
-        visible = access.visible(Change.objects.filter(pk=wait.change_id).exclude(state__in=sorted(TERMINAL)))
-        version: int | None = visible.values_list("version", flat=True).first()
-        return version
+        return version_in(access.visible(Change.objects.filter(pk=wait.change_id)))
     finally:
         # This thread ends now; its database handle would stay open with nobody to use it.
         connections.close_all()
+
+
+def version_in(rows: QuerySet[Change]) -> int | None:
+    """Return the version of a change that has not ended."""
+    going_on = rows.exclude(state__in=sorted(TERMINAL))
+    version: int | None = going_on.values_list("version", flat=True).first()
+    return version
 
 
 def access_of(wait: Wait) -> Access | None:

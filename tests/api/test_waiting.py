@@ -15,11 +15,13 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.utils import timezone
 
+from access.tokens import revoke_token
 from api import waiting
 from deployments import machine as engine
 from deployments.models import Change
 from deployments.states import State
 from ecsconsole.asgi import application
+from live.bus import publish
 from live.stream import application as stream
 from tests.api.conftest import Machine, Machines
 from tests.builders import make_change, make_service
@@ -87,6 +89,13 @@ def play(scene: Callable[[], Awaitable[None]]) -> None:
 def move(change: Change, to: State) -> None:
     try:
         patiently(lambda: engine.move(change, to, actor="system", note="because", now=timezone.now()))
+    finally:
+        connections.close_all()
+
+
+def end_token(machine: Machine) -> None:
+    try:
+        patiently(lambda: revoke_token(token=machine.token, actor="erin"))
     finally:
         connections.close_all()
 
@@ -224,6 +233,51 @@ def test_fifty_who_wait_hold_no_thread_and_starve_no_page(machine: Machines, cha
         # In memory SQLite refuses some of fifty readers at once where a file would let them read.
         assert {status for status, _, _ in answers} <= {200, 500}
         assert sum(body.get("state") == "running" for _, body, _ in answers) > 25
+
+    play(scene)
+
+
+def test_nudge_that_wakes_many_is_looked_into_once(
+    machine: Machines, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, looks = machine("alice", "read"), []
+    original = waiting.version_of
+    monkeypatch.setattr(waiting, "version_of", lambda pk: looks.append(pk) or original(pk))
+    monkeypatch.setattr(waiting, "LOOK_EVERY", 60)
+
+    async def scene() -> None:
+        waits = [asyncio.create_task(follow(alice, change.pk, "wait=20").answer()) for _ in range(20)]
+        await until(lambda: len(stream.hub.viewers) == 20)
+        await asyncio.sleep(1)
+        looks.clear()
+        await sync_to_async(publish, thread_sensitive=False)(f"change:{change.pk}")
+        await until(lambda: bool(looks))
+        await asyncio.sleep(0.5)
+        assert len(looks) <= 3
+        assert not any(wait.done() for wait in waits)
+        await sync_to_async(move, thread_sensitive=False)(change, State.CANCELLED)
+        answers = await asyncio.wait_for(asyncio.gather(*waits), 30)
+        assert sum(body.get("state") == "cancelled" for _, body, _ in answers) > 10
+        assert len(looks) <= 6
+
+    play(scene)
+
+
+def test_token_that_is_revoked_does_not_wait_on(
+    machine: Machines, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = machine("alice", "read")
+    monkeypatch.setattr(waiting, "LOOK_EVERY", 0.2)
+    monkeypatch.setattr(waiting, "JUDGE_EVERY", 0.5)
+
+    async def scene() -> None:
+        waits = asyncio.create_task(follow(alice, change.pk, "wait=30").answer())
+        await until(lambda: len(stream.hub.viewers) == 1)
+        await asyncio.sleep(0.3)
+        await sync_to_async(end_token, thread_sensitive=False)(alice)
+        status, _, seconds = await asyncio.wait_for(waits, 10)
+        assert status == 401
+        assert seconds < 8
 
     play(scene)
 
