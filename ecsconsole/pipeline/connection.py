@@ -53,6 +53,8 @@ class Connection:
     patience: float = PATIENCE_SECONDS
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    # Once the console has answered here, another's 404 is that of a proxy which does not reach it now.
+    has_answered: bool = False
     opener: urllib.request.OpenerDirector = field(
         default_factory=lambda: urllib.request.build_opener(NoRedirect)
     )
@@ -108,10 +110,12 @@ class Connection:
             request.add_header("Content-Type", "application/json")
         try:
             with self.opener.open(request, timeout=timeout) as answer:
-                return read(answer.read())
+                found = read(answer.read())
+                self.has_answered = True
+                return found
         except urllib.error.HTTPError as error:
             with error:
-                raise refusal_of(error, error.read()) from None
+                raise refusal_of(error, error.read(), is_reached=self.has_answered) from None
 
 
 class Busy(Exception):
@@ -139,11 +143,14 @@ def read(text: bytes) -> Document:
     return found
 
 
-def refusal_of(error: urllib.error.HTTPError, text: bytes) -> Exception:
-    """Return what an answer over 299 means: to be asked again, or no."""
+def refusal_of(error: urllib.error.HTTPError, text: bytes, *, is_reached: bool) -> Exception:
+    """Return what an answer over 299 means: to be asked again, or no; `is_reached`: the console answered before."""
     try:
         body = read(text).get("error", {})
     except ValueError:
+        body = {}
+    if not isinstance(body, Mapping):
+        # What stands before the console has errors of its own.
         body = {}
     said = body.get("message") or f"HTTP {error.code} {error.reason}."
     if error.code == http.client.TOO_MANY_REQUESTS or error.code >= http.client.INTERNAL_SERVER_ERROR:
@@ -154,6 +161,8 @@ def refusal_of(error: urllib.error.HTTPError, text: bytes) -> Exception:
         return Refused(
             {"code": "redirected", "message": f"The address redirects to {target}: name the right one."}
         )
+    if not body and is_reached:
+        return Busy(said, 1.0)
     return Refused({"code": f"http_{error.code}", "message": said, **body})
 
 

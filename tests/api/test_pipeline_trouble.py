@@ -31,6 +31,24 @@ def test_broken_connection_is_tried_again_with_the_same_key(script: Script, run:
     assert script.keys()[-1] == "build-9"
 
 
+def test_refusal_of_a_proxy_that_lost_the_console_is_none_of_the_console(script: Script, run: Run) -> None:
+    deploys(script, "queued", "succeeded")
+    gone = (404, b"404 page not found")
+    script.replies["POST /changes"] = [
+        (502, b""),
+        gone,
+        (404, {"error": "no route"}),
+        (201, change("queued")),
+    ]
+    script.replies["GET /changes/7"] = [gone, (403, b"<h1>Forbidden</h1>"), (200, change("succeeded", 2))]
+    assert run(*DEPLOY).code == 0
+    assert len(set(script.keys())) == 1
+    # Where nothing of a console was heard yet, the address is wrong.
+    script.replies["GET /services"] = [gone]
+    ran = run(*DEPLOY)
+    assert (ran.code, "HTTP 404" in ran.people) == (2, True)
+
+
 def test_connection_lost_for_good_is_unknown_and_says_how_to_find_out(script: Script, run: Run) -> None:
     script.replies["POST /changes"] = [(0, None)]
     ran = run(*DEPLOY, "--key", "build-9")
