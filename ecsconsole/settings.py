@@ -53,9 +53,11 @@ def local_secret(folder: Path) -> str:
 VAR_DIR = Path(env.str("ECSCONSOLE_VAR_DIR", default=str(Path.cwd() / "var"))).resolve()
 DEBUG = env.bool("DEBUG", default=False)
 # Production is the default: plain HTTP and a secret made on the spot are asked for by name.
-# The folder of a demo, which the demo has marked, is named for nothing else: its commands need no second word.
-LOCAL = env.bool("ECSCONSOLE_LOCAL", default=(VAR_DIR / "demo-data").exists())
-SECRET_KEY = read_secret("SECRET_KEY") or (local_secret(VAR_DIR) if LOCAL or DEBUG else "")
+# The folder of a demo, which the demo has marked, says it too, so that its commands need no second word; but never for
+# a console that has a secret of its own.
+OWN_SECRET = read_secret("SECRET_KEY")
+LOCAL = env.bool("ECSCONSOLE_LOCAL", default=not OWN_SECRET and (VAR_DIR / "demo-data").exists())
+SECRET_KEY = OWN_SECRET or (local_secret(VAR_DIR) if LOCAL or DEBUG else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Set SECRET_KEY or SECRET_KEY_FILE, or ECSCONSOLE_LOCAL=1; for a command beside a demo "

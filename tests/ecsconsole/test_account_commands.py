@@ -72,3 +72,13 @@ def test_data_folder_of_a_demo_is_all_that_its_commands_need(tmp_path: Path) -> 
     said = run_beside(tmp_path)
     assert said.startswith("CommandError: The console's tables cannot be read"), said
     assert "Traceback" not in said
+
+
+def test_console_with_a_secret_of_its_own_is_no_demo_in_whatever_folder(tmp_path: Path) -> None:
+    (tmp_path / DEMO_MARK).touch()
+    environment = {"PATH": os.environ["PATH"], "ECSCONSOLE_VAR_DIR": str(tmp_path), "SECRET_KEY": "s" * 50}
+    code = "from ecsconsole import settings; print(settings.LOCAL, settings.SESSION_COOKIE_SECURE)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["False", "True"], done.stderr
