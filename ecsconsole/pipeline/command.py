@@ -142,7 +142,7 @@ class Run:
         if not token:
             raise Refused({"code": "no_token", "message": "Set ECSCONSOLE_TOKEN, or give --token."})
         check_key(self.key)
-        connection = Connection(options.url, token, self.report.say)
+        connection = Connection(options.url.strip(), token, self.report.say)
         if options.command == "follow":
             change = known(connection.get(f"/changes/{options.change}"))
         else:

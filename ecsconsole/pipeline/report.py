@@ -24,7 +24,7 @@ class Report:
     last: str = ""
 
     def say(self, text: str) -> None:
-        write(self.people, text)
+        write(self.people, one_line(text))
 
     def emit(self, event: str, **content: Any) -> None:
         if self.as_json:
@@ -32,7 +32,8 @@ class Report:
             write(self.machines, json.dumps(line))
 
     def requested(self, change: Document) -> None:
-        self.say(f"{change['number']} {change['title']}\n{change['url']}")
+        self.say(f"{change['number']} {change['title']}")
+        self.say(change["url"])
         self.emit("requested", change=change)
         self.progress(change)
 
@@ -63,6 +64,11 @@ class Report:
             self.say(str(error["advice"]))
         self.emit("refused", exit_code=code, error=dict(error))
         return code
+
+
+def one_line(text: str) -> str:
+    """Return foreign words as one line: a line of their own could be a command to a pipeline's runner, or to a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def write(stream: TextIO | None, line: str) -> None:

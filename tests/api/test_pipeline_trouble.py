@@ -114,9 +114,19 @@ def test_answer_that_is_none_of_a_console_is_unknown_and_never_a_failure(
     assert "--key build-9 never asks twice" in ran.people
 
 
+def test_words_of_others_begin_no_line_of_their_own(script: Script, run: Run) -> None:
+    words = "Rejected by bob: no\n::add-mask::a\r::error::b\x1b[31m"
+    script.replies["POST /changes"] = [(201, change("rejected", outcome=words, title=f"Deploy {words}"))]
+    ran = run(*DEPLOY)
+    assert ran.code == 2
+    assert not any(line.startswith("::") for line in ran.people.splitlines())
+    assert "\x1b" not in ran.people
+    assert ran.lines[-1]["change"]["outcome"] == words
+
+
 def test_token_with_the_end_of_its_line_is_taken_without_it(script: Script, run: Run) -> None:
     deploys(script, "queued", "succeeded")
-    assert run(*DEPLOY, token="ecs_x\r\n").code == 0
+    assert run(*DEPLOY, "--url", f"{script.url}\n", token="ecs_x\r\n").code == 0
     assert script.seen[0][2]["Authorization"] == "Bearer ecs_x"
 
 
