@@ -163,6 +163,14 @@ def test_changes_are_listed_and_narrowed(machine: Machines, people: dict[str, Us
     assert item["diagnosis"]["rule"] == "approval"
 
 
+@pytest.mark.parametrize("text", [" ".join(f"w{n}" for n in range(1500)), "a" * 60_000])
+def test_text_of_thousands_of_words_finds_nothing(machine: Machines, as_: SignedIn, text: str) -> None:
+    make_service("word")
+    status, body = machine("carol", "read").get("/services", q=text)
+    assert (status, names(body)) == (200, [])
+    assert as_("carol").get("/", {"q": text}).status_code == 200
+
+
 def test_filter_that_is_left_empty_narrows_nothing(machine: Machines, people: dict[str, User]) -> None:
     service = make_service("a")
     make_change(service, people["alice"])
