@@ -33,7 +33,8 @@ class Call:
     """A mutating call: what is sent, how it is shown, which ids of its answer matter, how its effect is recognised.
 
     `look` returns the ids as seen in ECS, None when the effect cannot be seen. `repeatable` is False where a second
-    call would act twice. Errors in `tolerated` are left to the observation that follows.
+    call would act twice. Errors in `tolerated` are left to the observation that follows. With `asked_anew` a refusal
+    ends one asking and not the call: whoever asks again has it made again.
     """
 
     step: str
@@ -44,6 +45,7 @@ class Call:
     look: Callable[[Attempt], Document | None]
     repeatable: bool = True
     tolerated: tuple[type[AwsError], ...] = ()
+    asked_anew: bool = False
 
 
 def latest(change: Change, step: str) -> Attempt | None:
@@ -64,13 +66,15 @@ def may_be_made_again(run: Run, step: str) -> bool:
 def once(run: Run, call: Call) -> Attempt | Next:
     """Return the settled attempt of a call, making the call when it was not made; a `Next` when it is not settled."""
     attempt = latest(run.change, call.step)
-    if attempt is not None and is_unsettled(attempt):
+    if attempt is None:
+        return make(run, call, 1)
+    if is_unsettled(attempt):
         return settle(run, call, attempt)
-    if attempt is not None and attempt.outcome == Attempt.Outcome.OK:
+    if attempt.outcome == Attempt.Outcome.OK or attempt.response.get("tolerated"):
         return attempt
-    if attempt is not None and not attempt.response.get("passing"):
-        return attempt if attempt.response.get("tolerated") else refused(attempt)
-    return make(run, call, attempt.number + 1 if attempt else 1)
+    if attempt.response.get("passing") or call.asked_anew:
+        return make(run, call, attempt.number + 1)
+    return refused(attempt)
 
 
 def settle(run: Run, call: Call, attempt: Attempt) -> Attempt | Next:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -179,7 +180,9 @@ def undo(run: Run, call: Call | None) -> Next:
         return settled
     entry = observe.find_entry(run)
     if entry.get("status") in observe.IN_FLIGHT and entry.get("status") not in observe.ROLLING_BACK:
-        stopped = attempts.once(run, stop_call(run, entry["serviceDeploymentArn"]))
+        # A refusal brings a person, and when they ask again, what was in the way may have been put right.
+        stop = replace(stop_call(run, entry["serviceDeploymentArn"]), asked_anew=True)
+        stopped = attempts.once(run, stop)
         return not_stopped(stopped) if isinstance(stopped, Next) else Next(step=STOP)
     return too_late(run) or watch(run)
 
@@ -188,7 +191,8 @@ def not_stopped(answer: Next) -> Next:
     """Return the answer of a stop that has not come about: refused, it leaves a rollout that goes on in ECS."""
     if answer.to != State.FAILED:
         return answer
-    return Next(State.NEEDS_ATTENTION, f"{answer.note} ECS goes on with the deployment.", wake_in=0)
+    text = f"{answer.note.rstrip('.')}. ECS goes on with the deployment."
+    return Next(State.NEEDS_ATTENTION, text, wake_in=0)
 
 
 def settle_update(run: Run, call: Call, update: Attempt) -> Next | None:

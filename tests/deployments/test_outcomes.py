@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from audit.models import AuditEntry
+from aws.errors import AwsAccessDenied
 from deployments import sweeping
 from deployments.fingerprint import spec_sha256
 from deployments.models import Attempt, Change
 from deployments.sealing import seal
 from deployments.states import State
 from tests.deployments.rig import REPOSITORY, Killed, Rig, dies_before, fresh
+
+
+def denies(wanted: str) -> Callable[[str, Callable[[], Any]], Any]:
+    """IAM refuses one action of the changing role."""
+
+    def around(action: str, make: Callable[[], Any]) -> Any:
+        if action == wanted:
+            raise AwsAccessDenied("not authorized", action=action, code="AccessDeniedException")
+        return make()
+
+    return around
 
 
 def test_deploy_succeeds_and_touches_aws_exactly_twice(dev_rig: Rig) -> None:
@@ -115,6 +130,21 @@ def test_running_deploy_is_rolled_back_in_flight(dev_rig: Rig) -> None:
         "ecs:StopServiceDeployment",
     ]
     assert dev_rig.facts()["taskDefinition"] == first
+
+
+def test_rollback_that_was_refused_is_sent_again_when_a_person_asks_again(dev_rig: Rig) -> None:
+    change = dev_rig.pass_time(dev_rig.deploy("v2-slow"), 10)
+    dev_rig.around = denies("ecs:StopServiceDeployment")
+    dev_rig.roll_back(change)
+    change = dev_rig.until(change, State.NEEDS_ATTENTION)
+    assert "not authorized. ECS goes on with the deployment." in change.outcome
+    change = dev_rig.pass_time(change, 20)
+    assert dev_rig.calls.count("ecs:StopServiceDeployment") == 1, "nobody asked again"
+    dev_rig.around = None
+    dev_rig.roll_back(change)
+    change = dev_rig.until(change)
+    assert change.state == State.ROLLED_BACK, change.outcome
+    assert dev_rig.calls.count("ecs:StopServiceDeployment") == 2
 
 
 def test_rollback_asked_before_anything_was_sent_sends_nothing(dev_rig: Rig) -> None:
