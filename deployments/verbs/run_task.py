@@ -117,14 +117,22 @@ class RunTask:
 
     def stop_all(self, run: Run, arns: Iterable[str]) -> Next | None:
         """Stop what still runs, one call for each task; None when all were asked to stop."""
+        refusals: list[str] = []
         for number, arn in enumerate(arns, 1):
             task = run.gateway.task(arn)
             if task is None or task.get("desiredStatus") == STOPPED:
                 continue
             stopped = attempts.once(run, stop_call(run, arn, f"{STOP}-{number}"))
-            if isinstance(stopped, Next):
+            if isinstance(stopped, Next) and stopped.to != State.FAILED:
                 return stopped
-        return None
+            if isinstance(stopped, Next):
+                refusals.append(stopped.note)
+        if not refusals:
+            return None
+        # The change is all that a person has to stop them by, so it does not end before they do.
+        count = f"{len(refusals)} task{'' if len(refusals) == 1 else 's'}"
+        text = f"{refusals[0].rstrip('.')}. {count} may still run."
+        return Next(State.NEEDS_ATTENTION, text, wake_in=0, step=WATCH)
 
     def watch(self, run: Run, attempt: Attempt, arns: list[str]) -> Next:
         """Look at all tasks once; what was seen STOPPED is kept, because ECS forgets it within hours."""
@@ -264,7 +272,7 @@ def stop_call(run: Run, arn: str, step: str) -> Call:
         is_stopping = task is None or task.get("desiredStatus") == STOPPED
         return {"task_arn": arn} if is_stopping else None
 
-    return Call(step, "ecs:StopTask", params, params, lambda answer: {"task_arn": arn}, look)
+    return Call(step, "ecs:StopTask", params, params, lambda answer: {"task_arn": arn}, look, asked_anew=True)
 
 
 def pace(run: Run) -> float:

@@ -15,6 +15,7 @@ from sandbox import lifecycle
 from sandbox.images import Behaviour
 from tests.deployments.pages import at
 from tests.deployments.rig import Killed, Rig, dies_after, dies_before, fresh, loses_answer
+from tests.deployments.test_outcomes import denies
 
 RUN, STOP = "ecs:RunTask", "ecs:StopTask"
 
@@ -188,6 +189,20 @@ def test_running_tasks_can_be_stopped(dev_rig: Rig) -> None:
     assert change.state == State.ROLLED_BACK, change.outcome
     assert dev_rig.calls == [RUN, STOP, STOP]
     assert all(task["desiredStatus"] == "STOPPED" for task in ours(dev_rig, change))
+
+
+def test_tasks_that_could_not_be_stopped_keep_their_change_open(dev_rig: Rig) -> None:
+    change = started(dev_rig, count=2)
+    dev_rig.around = denies(STOP)
+    dev_rig.roll_back(change)
+    change = dev_rig.wake(change)
+    assert change.state == State.NEEDS_ATTENTION
+    assert "not authorized. 2 tasks may still run." in change.outcome
+    dev_rig.around = None
+    dev_rig.roll_back(change)
+    change = dev_rig.until(change)
+    assert change.state == State.ROLLED_BACK, change.outcome
+    assert dev_rig.calls == [RUN, STOP, STOP, STOP, STOP]
 
 
 def test_stopping_before_anything_was_sent_sends_nothing(dev_rig: Rig) -> None:
