@@ -72,6 +72,8 @@ def begin(run: Run) -> Next:
     if sha256_of(base) != change.base_fingerprint:
         text = f"{what_moved(change.base, base)} Nothing was done; ask for the change again."
         return Next(State.STALE, text)
+    if change.scheduled_at is not None and (answer := check_again(run)):
+        return answer
     primary = primary_of(service)
     run.remember(
         previous_deployment_id=primary.get("id", ""),
@@ -175,23 +177,44 @@ def rebase(run: Run, facts: Facts) -> Next | None:
     if sha256_of(base) == change.base_fingerprint:
         run.remember(turn="taken")
         return None
-    change.service.refresh_from_db()
-    try:
-        access = access_for(change.requester, change.token)
-        plan = make_plan(change.service, change.kind, change.spec, access=access, now=run.now)
-    except InvalidSpec as error:
-        return Next(State.STALE, f"Its turn came, and it does not fit the service any more: {error.sentence}")
+    plan = plan_again(run, "Its turn came")
+    if isinstance(plan, Next):
+        return plan
     if moved := bounds_moved(run):
         return Next(State.STALE, f"Its turn came. {moved} Ask for the change again.")
     if plan.base_fingerprint != sha256_of(base):
         return Next(wake_in=SOON, note="Its turn came; the inventory has yet to catch up with the service.")
+    if refused := refusal_of(plan, "Its turn came"):
+        return refused
+    amend(run, base, plan)
+    return None
+
+
+def check_again(run: Run) -> Next | None:
+    """Look at every check of a change whose hour has come once more: an image or a role may be gone since it was asked."""
+    plan = plan_again(run, "Its hour came")
+    return plan if isinstance(plan, Next) else refusal_of(plan, "Its hour came")
+
+
+def plan_again(run: Run, came: str) -> Plan | Next:
+    """Plan a change on the inventory of this moment; the end of one that does not fit it any more."""
+    change = run.change
+    change.service.refresh_from_db()
+    try:
+        access = access_for(change.requester, change.token)
+        return make_plan(change.service, change.kind, change.spec, access=access, now=run.now)
+    except InvalidSpec as error:
+        return Next(State.STALE, f"{came}, and it does not fit the service any more: {error.sentence}")
+
+
+def refusal_of(plan: Plan, came: str) -> Next | None:
+    """Return what becomes of a change that a check refuses: its end, or a wait for what passes by itself."""
     refusals = [check for check in plan.refusals if check.id not in SETTLED]
     text = " ".join(check.text for check in refusals)
     if refusals and all(check.id in PASSING for check in refusals):
-        return Next(wake_in=SOON, note=f"Its turn came, and it waits for this to pass: {text}")
+        return Next(wake_in=SOON, note=f"{came}, and it waits for this to pass: {text}")
     if refusals:
-        return Next(State.STALE, f"Its turn came, and a check refuses it: {text}")
-    amend(run, base, plan)
+        return Next(State.STALE, f"{came}, and a check refuses it: {text}")
     return None
 
 

@@ -22,10 +22,12 @@ from deployments.errors import (
     WrongState,
 )
 from deployments.models import Change
+from deployments.preflight.gathering import answers
 from deployments.states import State
 from deployments.terms import IfBusy, Terms
 from tests.deployments.rig import Rig, fresh, image_spec
 from tests.deployments.test_approve import outside_change
+from tests.deployments.test_rollback import forget_image, retag
 
 QUEUE = Terms(if_busy=IfBusy.QUEUE)
 
@@ -201,6 +203,38 @@ def test_scheduled_change_is_stale_when_its_base_moved(dev_rig: Rig) -> None:
     dev_rig.world.advance(1801)
     change = dev_rig.wake(change)
     assert change.state == State.STALE
+    assert dev_rig.calls == []
+
+
+def test_scheduled_change_that_a_check_refuses_at_its_hour_does_nothing(dev_rig: Rig) -> None:
+    dev_rig.push("v2")
+    change = dev_rig.ask(
+        "deploy", image_spec("v2"), terms=Terms(scheduled_at=dev_rig.now + timedelta(minutes=30))
+    )
+    forget_image(retag(dev_rig, "v2"))
+    answers.clear()
+    dev_rig.world.advance(1801)
+    change = dev_rig.wake(change)
+    assert change.state == State.STALE
+    assert "v2 is not in ECR" in change.outcome
+    assert dev_rig.calls == []
+
+
+def test_scheduled_rollback_to_what_was_deregistered_meanwhile_does_nothing(dev_rig: Rig) -> None:
+    dev_rig.until(dev_rig.deploy("v2"))
+    dev_rig.sync()
+    dev_rig.calls.clear()
+    good = dev_rig.service.service_deployments.order_by("created_at")[0]
+    change = dev_rig.ask(
+        "rollback",
+        {"service_deployment_id": good.pk},
+        terms=Terms(scheduled_at=dev_rig.now + timedelta(minutes=30)),
+    )
+    dev_rig.call("DeregisterTaskDefinition", taskDefinition=good.task_definition_arn)
+    dev_rig.world.advance(1801)
+    change = dev_rig.wake(change)
+    assert change.state == State.STALE
+    assert "checkout-api:1 is INACTIVE" in change.outcome
     assert dev_rig.calls == []
 
 
