@@ -14,7 +14,7 @@ from aws.errors import AwsError
 from clusters.actions import request_refresh
 from clusters.models import Service
 from deployments import leases, machine
-from deployments.actions.requesting import QUEUE_LIMIT
+from deployments.actions.requesting import begins_by
 from deployments.approvals import void_approvals
 from deployments.beginning import await_approval, begin
 from deployments.credit import credit, credit_ended, is_owed
@@ -138,7 +138,7 @@ def apply(run: Run, answer: Next) -> None:
     elif is_owed(fields["progress"]):
         fields["next_wake_at"] = run.now
     if answer.to == State.QUEUED:
-        fields["deadline_at"] = run.now + QUEUE_LIMIT
+        fields["deadline_at"] = begins_by(change, run.now)
     if answer.to == State.ROLLING_BACK:
         fields["deadline_at"] = run.now + verb_for(change.kind).deadline
     if answer.to == State.NEEDS_ATTENTION:

@@ -12,13 +12,12 @@ from django.utils import timezone
 from access.queries import Access
 from deployments import machine, waking
 from deployments.actions.allowing import note, require
-from deployments.actions.requesting import QUEUE_LIMIT
+from deployments.actions.requesting import begins_by
 from deployments.approvals import PERMISSION, authors_of, still_missing, void_approvals, write_decision
 from deployments.errors import ApprovalRefused, ConfirmationMissing, LostRace, PlanMoved, WrongState
 from deployments.fingerprint import sha256_of, what_moved
 from deployments.models import Approval, Change, ReviewComment
 from deployments.nudges import nudge
-from deployments.policies import Requirement
 from deployments.queueing import waits_turn
 from deployments.requirements import refresh_requirement
 from deployments.states import NOT_BEGUN, State
@@ -59,9 +58,6 @@ def queue(change: Change, approver: User, now: datetime, request: HttpRequest | 
         .values_list("approver__username", flat=True)
         .distinct()
     )
-    begins = max(now, change.created_at + Requirement.from_json(change.requirement).wait)
-    if change.scheduled_at is not None:
-        begins = max(begins, change.scheduled_at)
     machine.move(
         change,
         State.QUEUED,
@@ -70,7 +66,7 @@ def queue(change: Change, approver: User, now: datetime, request: HttpRequest | 
         now=now,
         request=request,
         next_wake_at=now,
-        deadline_at=begins + QUEUE_LIMIT,
+        deadline_at=begins_by(change, now),
     )
     waking.wake_on_commit(change.pk)
 

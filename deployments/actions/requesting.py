@@ -28,6 +28,7 @@ from deployments.errors import (
 from deployments.models import Change, Override
 from deployments.overrides import PERMISSIONS, check_override, set_aside, write_override
 from deployments.plans import CLICK, TYPED, Plan, make_plan
+from deployments.policies import Requirement
 from deployments.queueing import active_change, gives_way
 from deployments.states import NOT_BEGUN, State
 from deployments.terms import NOW, IfBusy, Terms, error_of_hour
@@ -266,6 +267,12 @@ def deadline_of(plan: Plan, terms: Terms, now: datetime, waits: bool) -> datetim
     if plan.needs_approval:
         return now + plan.requirement.expiry
     return now + (TURN_LIMIT if waits else QUEUE_LIMIT) + plan.requirement.wait
+
+
+def begins_by(change: Change, now: datetime) -> datetime:
+    """Return until when a change to which everybody has agreed must have begun: counted from its hour, or its wait."""
+    opens = change.created_at + Requirement.from_json(change.requirement).wait
+    return max(now, opens, change.scheduled_at or now) + QUEUE_LIMIT
 
 
 def check_times(terms: Terms, now: datetime) -> None:

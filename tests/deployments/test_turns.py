@@ -21,7 +21,7 @@ from deployments.errors import (
     PlanMoved,
     WrongState,
 )
-from deployments.models import Change
+from deployments.models import ApprovalPolicy, Change
 from deployments.preflight.gathering import answers
 from deployments.states import State
 from deployments.terms import IfBusy, Terms
@@ -254,6 +254,16 @@ def test_scheduled_change_waits_for_approval_before_its_hour(rig: Rig) -> None:
     assert (change.state, change.next_wake_at) == (State.QUEUED, at)
     rig.world.advance(7201)
     assert rig.wake(change).state == State.RUNNING
+
+
+def test_scheduled_change_that_needs_no_approval_any_more_still_begins_at_its_hour(rig: Rig) -> None:
+    rig.push("v2")
+    change = rig.ask("deploy", image_spec("v2"), terms=Terms(scheduled_at=rig.now + timedelta(hours=5)))
+    ApprovalPolicy.objects.all().delete()
+    assert rig.wake(change).state == State.QUEUED
+    rig.world.advance(5 * 3600 + 1)
+    change = rig.wake(change)
+    assert change.state == State.RUNNING, change.outcome
 
 
 @pytest.mark.parametrize("minutes", [-5, 0, 60 * 24 * 31])
