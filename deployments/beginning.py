@@ -19,6 +19,7 @@ from deployments.fingerprint import Base, sha256_of, what_moved
 from deployments.freezes import hold_on
 from deployments.models import Approval, Change, Override
 from deployments.nudges import nudge
+from deployments.observe import deletion_of
 from deployments.overrides import PERMISSIONS, override_of, set_aside_by
 from deployments.plans import Plan, make_plan
 from deployments.policies import Requirement
@@ -66,6 +67,8 @@ def begin(run: Run) -> Next:
     if moved := bounds_moved(run):
         return Next(State.STALE, f"{moved} Nothing was done; ask for the change again.")
     service = run.gateway.service()
+    if gone := deletion_of(service):
+        return Next(State.STALE, f"{gone} Nothing was done.")
     if waits_turn(change) and (wait := rebase(run, service)):
         return wait
     base = verb.base(service, change.spec)

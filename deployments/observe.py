@@ -18,6 +18,8 @@ from deployments.stuck import scene_of, why_stuck
 Facts = Mapping[str, Any]
 IN_FLIGHT = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 ROLLING_BACK = ("ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+# A service that was deleted: its tasks stop, or have stopped, and it is described for a while yet.
+DELETED = ("DRAINING", "INACTIVE")
 RACED = "It replaced other service revisions than those agreed to: something else changed the service just before."
 # A service deployment and the entry of `deployments` that it belongs to are written at almost the same moment.
 SAME_MOMENT = timedelta(minutes=1)
@@ -160,6 +162,8 @@ def judge_successful(sight: Sight) -> Next | None:
         text = f"ECS calls the deployment SUCCESSFUL; PRIMARY runs {short(sight.definition)}."
         return Next(State.SUCCEEDED, f"{text} {RACED}" if sight.raced else text)
     if sight.was_primary and sight.primary.get("id") != sight.deployment_id:
+        if gone := deletion_of(sight.service):
+            return Next(State.FAILED, f"ECS completed the deployment. {gone}")
         text = "ECS completed the deployment, and another one has replaced it since."
         return Next(State.FAILED, f"{text} {now_runs(sight)}")
     return None
@@ -167,6 +171,8 @@ def judge_successful(sight: Sight) -> Next | None:
 
 def judge_without_entry(sight: Sight) -> Next | None:
     """Judge where ECS shows no service deployment of ours: by `deployments` alone."""
+    if gone := deletion_of(sight.service):
+        return Next(State.FAILED, gone)
     if sight.mine.get("rolloutState") == "FAILED" and sight.primary.get("id") == sight.deployment_id:
         return Next(State.FAILED, f"ECS calls the rollout FAILED{quoted(sight)}")
     if sight.is_ours:
@@ -179,6 +185,12 @@ def judge_without_entry(sight: Sight) -> Next | None:
             return Next(State.ROLLING_BACK, f"ECS rolls back{quoted(sight)}")
         return Next(State.ROLLED_BACK, f"ECS rolled back{quoted(sight)} {now_runs(sight)}")
     return Next(State.FAILED, f"Another deployment replaced this one. {now_runs(sight)}")
+
+
+def deletion_of(service: Facts) -> str:
+    """Say that a service was deleted, empty for one that is there."""
+    status = str(service.get("status") or "")
+    return f"Somebody deleted the service: it is {status}." if status in DELETED else ""
 
 
 def settled(sight: Sight) -> Next | None:

@@ -16,6 +16,7 @@ from deployments.attempts import Call
 from deployments.errors import InvalidSpec
 from deployments.fingerprint import Base, scale_base
 from deployments.models import Attempt, Change
+from deployments.observe import deletion_of
 from deployments.plans import Check, Outline, planned
 from deployments.running import RARELY, Next, Run
 from deployments.scaling import Limits
@@ -178,6 +179,8 @@ class Scale:
         desired, running = service.get("desiredCount", 0), service.get("runningCount", 0)
         if desired == wanted:
             run.remember(was_applied=True)
+        elif gone := deletion_of(service):
+            return Next(State.FAILED, gone)
         elif run.progress.get("was_applied"):
             text = f"The desired count became {wanted}, and something else has set it to {desired} since."
             return Next(State.FAILED, f"{text} {who_did(run)}".strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -133,3 +134,23 @@ def test_without_a_service_deployment_the_deployments_decide(
     deployments: list[dict[str, Any]], expected: State | None
 ) -> None:
     assert outcome(sight(*deployments)) == expected
+
+
+@pytest.mark.parametrize("status", ["DRAINING", "INACTIVE"])
+@pytest.mark.parametrize(
+    ("deployments", "entry"),
+    [
+        ([deployment(OURS, NEW, rolloutState=None)], {}),
+        ([], {}),
+        ([], {"status": "SUCCESSFUL"}),
+    ],
+)
+def test_deleted_service_is_said_to_be_deleted_and_not_replaced(
+    status: str, deployments: list[dict[str, Any]], entry: dict[str, Any]
+) -> None:
+    seen = sight(*deployments, **entry)
+    gone = {**seen.service, "status": status, "desiredCount": 0, "runningCount": 0}
+    verdict = judge(replace(seen, service=gone))
+    assert verdict is not None
+    assert verdict.to == State.FAILED
+    assert f"Somebody deleted the service: it is {status}." in verdict.note

@@ -28,6 +28,10 @@ def denies(wanted: str) -> Callable[[str, Callable[[], Any]], Any]:
     return around
 
 
+def delete_service(rig: Rig) -> None:
+    rig.call("DeleteService", cluster="prod", service=rig.name, force=True)
+
+
 def test_deploy_succeeds_and_touches_aws_exactly_twice(dev_rig: Rig) -> None:
     change = dev_rig.until(dev_rig.deploy("v2"))
     assert change.state == State.SUCCEEDED, change.outcome
@@ -93,6 +97,26 @@ def test_scale_that_something_else_undoes_is_no_success(dev_rig: Rig) -> None:
     change = dev_rig.until(change)
     assert change.state == State.FAILED
     assert "set it to 3" in change.outcome
+
+
+def test_scale_of_a_service_that_is_deleted_says_so(dev_rig: Rig) -> None:
+    change = dev_rig.wake(dev_rig.ask("scale", {"desired_count": 4}))
+    change = dev_rig.pass_time(change, 5)
+    delete_service(dev_rig)
+    change = dev_rig.until(change)
+    assert (change.state, change.outcome) == (
+        State.FAILED,
+        "Somebody deleted the service: it is DRAINING.",
+    )
+
+
+def test_nothing_is_registered_for_a_service_that_was_deleted_meanwhile(dev_rig: Rig) -> None:
+    change = dev_rig.deploy("v2")
+    delete_service(dev_rig)
+    change = dev_rig.wake(change)
+    assert change.state == State.STALE
+    assert change.outcome == "Somebody deleted the service: it is DRAINING. Nothing was done."
+    assert dev_rig.calls == []
 
 
 def test_stopped_task_ends_the_change_when_it_has_stopped(dev_rig: Rig) -> None:
