@@ -84,7 +84,9 @@ class Deploy:
         registered = self.register(run) if makes_definition(spec) else ""
         if isinstance(registered, Next):
             return registered
-        is_applied = applied(run) if not registered and not begins_deployment(spec) else None
+        # What stands for the definition may be there already when a turn comes; then only the settings decide.
+        begins = bool(registered) or service_settings.begins_deployment(spec.get("service") or {})
+        is_applied = None if begins else applied(run)
         call = self.update_call(run, registered, is_applied)
         if run.change.state == State.ROLLING_BACK:
             return rollout.undo(run, call)

@@ -6,7 +6,8 @@ import pytest
 
 from deployments.errors import ChangeRefused, InvalidSpec
 from deployments.states import State
-from tests.deployments.rig import Killed, Rig, dies_after, loses_answer
+from deployments.terms import IfBusy, Terms
+from tests.deployments.rig import Killed, Rig, dies_after, fresh, image_spec, loses_answer
 from tests.deployments.test_deploy_fields import UPDATE, run, sent
 
 
@@ -89,3 +90,15 @@ def test_a_service_that_has_the_settings_already_is_refused(dev_rig: Rig) -> Non
 def test_forcing_alone_is_a_restart(dev_rig: Rig) -> None:
     with pytest.raises(InvalidSpec, match="ask for a restart"):
         dev_rig.plan("deploy", {"service": {"forceNewDeployment": True}})
+
+
+def test_settings_left_over_when_a_turn_comes_are_what_decides(dev_rig: Rig) -> None:
+    first = dev_rig.deploy("v2")
+    asked = {**image_spec("v2"), "service": {"enableExecuteCommand": True}}
+    change = dev_rig.ask("deploy", asked, terms=Terms(if_busy=IfBusy.QUEUE))
+    dev_rig.until(first)
+    dev_rig.sync()
+    change = dev_rig.until(fresh(change))
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert "as they were asked for" in change.outcome
+    assert dev_rig.facts()["enableExecuteCommand"] is True
