@@ -142,6 +142,20 @@ def test_minimum_is_raised_after_the_count(dev_rig: Rig) -> None:
     assert bounds(dev_rig) == (3, 4, False)
 
 
+def test_bounds_alone_leave_the_count_to_the_autoscaler(dev_rig: Rig) -> None:
+    bound(dev_rig, 1, 2)
+    # A task is being replaced, so that fewer run than are wanted while the autoscaler goes on to more.
+    task = dev_rig.call("ListTasks", cluster="prod", serviceName="checkout-api")["taskArns"][0]
+    dev_rig.call("StopTask", cluster="prod", task=task)
+    dev_rig.world.advance(5)
+    change = dev_rig.wake(dev_rig.ask("scale", {"desired_count": 2, "max_capacity": 8}))
+    dev_rig.call("UpdateService", cluster="prod", service="checkout-api", desiredCount=5)
+    change = dev_rig.until(fresh(change))
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert change.outcome == "The bounds are 1 to 8; the count was not set."
+    assert dev_rig.calls == [REGISTER]
+
+
 def test_suspending_keeps_a_count_outside_the_policies(dev_rig: Rig) -> None:
     bound(dev_rig)
     change = dev_rig.until(dev_rig.ask("scale", {"desired_count": 3, "suspend": True}))
