@@ -49,7 +49,7 @@ def slot_check(service: Service, verb: Verb, terms: Terms) -> Check:
             text = f"{text} {waiting} more {'waits' if waiting == 1 else 'wait'} for a turn or an hour."
         return Check("another-change", title, OK, text)
     state = active.state_choice.label.lower()
-    if gives_way(active, verb):
+    if gives_way(active, verb) and terms.scheduled_at is None:
         return Check(
             "another-change", title, WARN, f"{active} is {state}. It has not begun, so this cancels it."
         )

@@ -31,6 +31,8 @@ INSTEAD = {
     State.ROLLING_BACK: "It is on its way back already. Wait for what ECS says.",
     **dict.fromkeys(TERMINAL, "It has ended."),
 }
+# Of what began no service deployment there is nothing to stop.
+UNSTOPPABLE = "ECS is working on it, and there is no way back to ask for. Past its time it can be set aside."
 
 
 def cancel_change(
@@ -48,11 +50,19 @@ def cancel_change(
     state = State(change.state)
     if state not in CANCELS:
         text = f"CR-{change.pk} is {state.label.lower()} and cannot be cancelled."
-        raise WrongState(text, advice=INSTEAD[state])
+        raise WrongState(text, advice=instead_of_cancelling(change))
     note = f"{CANCELS[state]} by {actor.get_username()}{': ' + reason if reason else '.'}"
     with transaction.atomic():
         machine.move(change, State.CANCELLED, actor=actor, note=note, now=now, request=request)
         void_approvals(change, now, note)
+
+
+def instead_of_cancelling(change: Change) -> str:
+    """Say what to do with a change that cannot be cancelled."""
+    state = State(change.state)
+    if state == State.RUNNING and not verb_for(change.kind).can_be_rolled_back(change):
+        return UNSTOPPABLE
+    return INSTEAD[state]
 
 
 def request_rollback_of(

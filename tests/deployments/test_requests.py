@@ -310,6 +310,20 @@ def test_cancel_in_each_state(rig: Rig, state: State) -> None:
         assert fresh(change).state == state
 
 
+def test_whoever_cannot_cancel_is_told_what_can_be_done(dev_rig: Rig) -> None:
+    change = dev_rig.wake(dev_rig.ask("scale", {"desired_count": 4}))
+    with pytest.raises(WrongState) as caught:
+        dev_rig.cancel(change)
+    assert "Roll it back" not in caught.value.advice, "a scale began no service deployment"
+    assert "set aside" in caught.value.advice
+    change = dev_rig.until(change)
+    dev_rig.sync()
+    change = dev_rig.wake(dev_rig.ask("restart"))
+    with pytest.raises(WrongState) as caught:
+        dev_rig.cancel(change)
+    assert caught.value.advice == "ECS is working on it. Roll it back instead."
+
+
 def test_others_may_cancel_only_by_right(rig: Rig) -> None:
     change = rig.ask("restart")
     with pytest.raises(PermissionMissing):

@@ -152,6 +152,19 @@ def test_rollback_goes_before_those_that_wait(dev_rig: Rig) -> None:
     assert fresh(waiting).state == State.QUEUED
 
 
+def test_rollback_at_an_hour_of_its_own_cancels_nothing_and_says_so(dev_rig: Rig) -> None:
+    dev_rig.until(dev_rig.deploy("v2"))
+    dev_rig.sync()
+    good = dev_rig.service.service_deployments.order_by("created_at")[0]
+    waiting = dev_rig.ask("restart")
+    spec, terms = {"service_deployment_id": good.pk}, Terms(scheduled_at=dev_rig.now + timedelta(hours=1))
+    plan = dev_rig.plan("rollback", spec, terms=terms)
+    said = next(check.text for check in plan.checks if check.id == "another-change")
+    assert said.endswith("This begins at its hour, or after it.")
+    dev_rig.ask("rollback", spec, terms=terms)
+    assert fresh(waiting).state == State.QUEUED
+
+
 def test_superseding_what_another_asked_for_needs_the_right(dev_rig: Rig) -> None:
     first = dev_rig.ask("restart", by="bob")
     terms = Terms(if_busy=IfBusy.SUPERSEDE)
