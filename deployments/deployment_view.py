@@ -17,7 +17,7 @@ from clusters.service_view import Breaker, Pairs, placement_words, present, yes
 from clusters.spans import parse_time
 from clusters.task_rows import TaskRow, row_of
 from deployments.change_view import Entry
-from deployments.history import LOOKS, UNKNOWN_LOOK, WORDS, HistoryRow, changes_by_deployment, is_running
+from deployments.history import LOOKS, UNKNOWN_LOOK, WORDS, HistoryRow, rows_of
 from deployments.observe import IN_FLIGHT, short
 
 # ECS's records of one rollout are seconds apart, and its last events come just after its end.
@@ -77,9 +77,7 @@ class DeploymentPage:
 
     @cached_property
     def row(self) -> HistoryRow:
-        found = self.deployment
-        change = changes_by_deployment([found]).get(found.arn)
-        return HistoryRow(found, change, found.status == "SUCCESSFUL" and is_running(found), self.now)
+        return rows_of([self.deployment], self.now)[0]
 
     @property
     def is_open(self) -> bool:

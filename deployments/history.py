@@ -11,11 +11,12 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from clusters.models import DeploymentIdentity, ServiceDeployment
+from clusters.models import DeploymentIdentity, Service, ServiceDeployment
 from clusters.spans import spell
 from deployments.identities import TRAIL_KEEPS
 from deployments.image_reference import parse
 from deployments.models import Change
+from deployments.returning import SUCCESSFUL, identities_of
 from deployments.trail_matching import short_principal
 
 # ECS's status, verbatim, to the shape and colour that stand beside it. A rollback is never drawn as a success.
@@ -67,6 +68,8 @@ class HistoryRow:
     change: Change | None
     is_current: bool
     now: datetime
+    # Whether returning to it would change nothing: definition, digests and configuration are those that run now.
+    is_same: bool = False
 
     @property
     def css(self) -> str:
@@ -124,8 +127,8 @@ class HistoryRow:
 
     @property
     def is_selectable(self) -> bool:
-        """Whether it is something to go back to: it succeeded and does not run now."""
-        return self.deployment.status == "SUCCESSFUL" and not self.is_current
+        """Whether it is something to go back to: it succeeded, and something else runs now."""
+        return self.deployment.status == SUCCESSFUL and not (self.is_current or self.is_same)
 
 
 def image_of(item: dict[str, Any]) -> Image:
@@ -151,18 +154,62 @@ def changes_by_deployment(deployments: Iterable[ServiceDeployment]) -> dict[str,
     return {change.progress["service_deployment_arn"]: change for change in changes}
 
 
-def rows_of(deployments: Sequence[ServiceDeployment]) -> list[HistoryRow]:
-    """Return rows in the order given, each with its change, in one query."""
-    changes, now = changes_by_deployment(deployments), timezone.now()
+def rows_of(deployments: Sequence[ServiceDeployment], now: datetime | None = None) -> list[HistoryRow]:
+    """Return rows in the order given, each with its change and whether it runs now, in one to four queries."""
+    changes, now = changes_by_deployment(deployments), now or timezone.now()
+    current, same = what_runs(deployments)
     return [
-        HistoryRow(found, changes.get(found.arn), found.status == "SUCCESSFUL" and is_running(found), now)
+        HistoryRow(found, changes.get(found.arn), found.pk in current, now, found.pk in same)
         for found in deployments
     ]
 
 
+def what_runs(deployments: Iterable[ServiceDeployment]) -> tuple[set[int], set[int]]:
+    """Return the keys of those that run now, and of those that ran exactly the same; up to three queries.
+
+    A restart leaves several successes of one definition behind, and under a tag that moved each ran another image: so
+    the service revision tells them apart, and the definition only where ECS names no revision.
+    """
+    alike = [found for found in deployments if found.status == SUCCESSFUL and is_running(found)]
+    revisions = current_revisions({found.service_id for found in alike})
+    named = {arn for arns in revisions.values() for arn in arns}
+    current = {
+        found.pk
+        for found in alike
+        if not (found.target_revision_arn and revisions[found.service_id])
+        or found.target_revision_arn in named
+    }
+    if not (others := [found for found in alike if found.pk not in current]):
+        return current, set()
+    running = ServiceDeployment.objects.filter(target_revision_arn__in=named, status=SUCCESSFUL).defer(
+        "facts"
+    )
+    by_service: dict[int, list[ServiceDeployment]] = {}
+    for found in running:
+        by_service.setdefault(found.service_id, []).append(found)
+    keys = identities_of([*others, *running])
+    # Where nothing is known of what runs, nothing says that these would change anything.
+    same = {
+        found.pk
+        for found in others
+        if keys[found.pk] in {keys[one.pk] for one in by_service.get(found.service_id, [])}
+        or found.service_id not in by_service
+    }
+    return current, same
+
+
+def current_revisions(service_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Return the service revisions that run now, by service; one query that leaves the bulky facts where they are."""
+    if not (wanted := set(service_ids)):
+        return {}
+    rows = Service.objects.filter(pk__in=wanted).values_list("pk", "facts__currentServiceRevisions")
+    return {pk: [str(item.get("arn") or "") for item in found or []] for pk, found in rows}
+
+
 def is_running(deployment: ServiceDeployment) -> bool:
-    """Whether the service runs this deployment's task definition now."""
-    return deployment.task_definition_arn == deployment.service.task_definition_arn
+    """Whether the service is there and runs this deployment's task definition now."""
+    service = deployment.service
+    return service.gone_at is None and deployment.task_definition_arn == service.task_definition_arn
 
 
 def history_of(queryset: QuerySet[ServiceDeployment]) -> QuerySet[ServiceDeployment]:

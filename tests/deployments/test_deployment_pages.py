@@ -311,9 +311,9 @@ def test_lists_cost_a_fixed_number_of_queries(
         else:
             make_change(service, people["alice"], "succeeded", progress={"service_deployment_arn": found.arn})
     carol = as_("carol")
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         carol.get(at("service-deployments", service))
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(16):
         carol.get(reverse("deployment-history"))
     with django_assert_max_num_queries(22):
         carol.get(reverse("service-deployment", args=[found.pk]))

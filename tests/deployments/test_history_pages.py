@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditEntry
+from clusters.models import Service
 from deployments.history import LOOKS
 from deployments.queries import rollback_candidates
 from deployments.states import State
@@ -24,6 +25,7 @@ from tests.builders import (
     make_cluster,
     make_service,
     make_service_deployment,
+    make_service_revision,
 )
 from tests.deployments.pages import at, deployable
 
@@ -107,6 +109,47 @@ def test_candidates_are_the_newest_success_of_each_other_definition() -> None:
     make_service_deployment(service, task_definition_arn=five, status="ROLLBACK_SUCCESSFUL")
     make_service_deployment(service)
     assert rollback_candidates(service) == [newest]
+
+
+def restarted(digest: str) -> Service:
+    """Return a service that was restarted an hour ago, and whose task definition ran with this digest before."""
+    service = make_service()
+    before = make_service_deployment(service, images=[image_of_digest(service, digest)])
+    now = make_service_deployment(service, created_at=timezone.now() - timedelta(hours=1))
+    for deployment in (before, now):
+        make_service_revision(deployment)
+    service.facts = {**service.facts, "currentServiceRevisions": [{"arn": now.target_revision_arn}]}
+    service.save()
+    return service
+
+
+def image_of_digest(service: Service, digest: str) -> dict[str, str]:
+    return {"container": "app", "image": service.images[0]["image"], "digest": digest}
+
+
+def test_of_several_successes_of_one_definition_only_the_one_that_runs_is_called_so(as_: AsPerson) -> None:
+    service = restarted("sha256:" + "cd" * 32)
+    html = as_("alice").get(at("service-deployments", service)).content.decode()
+    assert html.count("runs now") == 1
+    before, now = service.service_deployments.order_by("created_at")
+    assert f"?to={before.pk}" in html, "its tag meant another image: only from here the way leads back to it"
+    assert f"?to={now.pk}" not in html
+    page = as_("alice").get(reverse("service-deployment", args=[before.pk])).content.decode()
+    assert "runs now" not in page
+    assert f"?to={before.pk}" in page
+
+
+def test_success_that_ran_exactly_the_same_is_no_place_to_return_to(as_: AsPerson) -> None:
+    service = restarted("sha256:" + "ab" * 32)
+    html = as_("alice").get(at("service-deployments", service)).content.decode()
+    assert html.count("runs now") == 1
+    assert "?to=" not in html
+
+
+def test_nothing_of_a_service_that_is_gone_runs_now(as_: AsPerson) -> None:
+    service = make_service(gone_at=timezone.now())
+    make_service_deployment(service)
+    assert "runs now" not in as_("alice").get(reverse("deployment-history")).content.decode()
 
 
 def test_roll_back_from_here_is_for_those_who_may(as_: AsPerson) -> None:
