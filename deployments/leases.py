@@ -9,11 +9,14 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 
+from aws.budget import LONGEST_WAIT
+from aws.sessions import CONNECT_SECONDS, READ_SECONDS
 from deployments.models import Change
 
 LEASE = timedelta(seconds=60)
-# The longest that a mutating call can take: 3 s to connect and 10 s to answer, plus the write that closes it.
-CALL_SECONDS = 15.0
+# The longest that a mutating call can take: its token of the budget, the role's credentials, which are fetched inside
+# it, then the call itself, and the write that closes it.
+CALL_SECONDS = LONGEST_WAIT + 2 * (CONNECT_SECONDS + READ_SECONDS) + 2
 EVERY = Q()
 
 

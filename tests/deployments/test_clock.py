@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from aws import budget, sessions
 from deployments import dispatch, leases
 from deployments.models import Attempt, Change
 from deployments.states import State
@@ -67,6 +68,17 @@ def test_restart_whose_answer_is_lost_is_not_made_twice_by_a_jump(dev_rig: Rig, 
     assert change.state == State.SUCCEEDED, change.outcome
     assert dev_rig.calls == ["ecs:UpdateService"]
     assert Attempt.objects.get(change=change).response["observed"] is True
+
+
+def test_no_call_is_sent_that_could_outlive_its_lease(dev_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token of the budget and the role's credentials may be waited for before the call itself is sent."""
+    change = dev_rig.ask("restart")
+    lease = leases.take(change.pk, dev_rig.now)
+    assert lease is not None
+    longest = budget.LONGEST_WAIT + 2 * (sessions.CONNECT_SECONDS + sessions.READ_SECONDS)
+    late = lease.taken_at + leases.LEASE.total_seconds() - longest
+    monkeypatch.setattr(leases.time, "monotonic", lambda: late)
+    assert not lease.has_time_for_a_call
 
 
 def test_lease_is_measured_by_no_clock_that_can_be_set(dev_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
