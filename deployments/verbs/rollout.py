@@ -139,7 +139,8 @@ def give_time(run: Run, standing: Document) -> None:
         return
     # One that is further away already, for pauses that were planned, is not brought nearer.
     run.change.deadline_at = max(run.now + DEADLINE, run.change.deadline_at or run.now)
-    rows = Change.objects.filter(pk=run.change.pk, lease_fence=run.lease.fence)
+    # A person who asked for the rollback meanwhile has set another one.
+    rows = Change.objects.filter(pk=run.change.pk, version=run.change.version, lease_fence=run.lease.fence)
     rows.update(deadline_at=run.change.deadline_at)
 
 

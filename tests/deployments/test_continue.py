@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from deployments import observe
+from deployments.actions.ending import ROLLBACK_LIMIT
 from deployments.errors import ChangeRefused, InvalidSpec
 from deployments.models import Attempt, Change
+from deployments.running import Run
 from deployments.states import State
 from tests.deployments.rig import Killed, Rig, dies_after, dies_before, fresh, loses_answer
 from tests.deployments.staged import answer_spec, newest, paused, staged, until_paused
@@ -92,6 +95,27 @@ def test_time_at_a_pause_does_not_count_against_the_deploy(dev_rig: Rig) -> None
     assert change.state == State.RUNNING
     assert change.deadline_at is not None
     assert change.deadline_at > dev_rig.now
+
+
+def test_rollback_asked_for_during_a_look_keeps_its_own_deadline(
+    dev_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged(dev_rig, minutes=120)
+    change = dev_rig.wake(dev_rig.deploy("v2"))
+    change = dev_rig.pass_time(change, 300, step=60)
+    assert change.deadline_at is not None
+    assert change.deadline_at > dev_rig.now + ROLLBACK_LIMIT
+    look = observe.look
+
+    def asked_meanwhile(run: Run) -> observe.Sight:
+        dev_rig.roll_back(change)
+        return look(run)
+
+    monkeypatch.setattr(observe, "look", asked_meanwhile)
+    dev_rig.world.advance(60)
+    change = dev_rig.wake(change)
+    assert change.state == State.ROLLING_BACK
+    assert change.deadline_at == dev_rig.now + ROLLBACK_LIMIT
 
 
 def test_what_is_not_asked_of_this_service_is_no_spec(dev_rig: Rig) -> None:
