@@ -76,8 +76,11 @@ class Compared:
 
     @property
     def is_same(self) -> bool:
-        moved = any(pair.old_digest != pair.new_digest for pair in self.images)
-        return not (self.changed_count or moved or self.missing)
+        """Whether nothing differs as far as everything is known: without digests nobody can say that of images."""
+        same_images = bool(self.images) and all(
+            pair.old_digest and pair.old_digest == pair.new_digest for pair in self.images
+        )
+        return same_images and not (self.changed_count or self.missing)
 
 
 def sides_of(old: ServiceDeployment, new: ServiceDeployment) -> tuple[Side, Side]:

@@ -245,6 +245,17 @@ def test_what_ecs_had_forgotten_is_said_and_no_difference() -> None:
     )
 
 
+@pytest.mark.parametrize("digest", [ONE, ""])
+def test_images_are_called_the_same_only_by_digests_that_are_known(digest: str, as_: SignedIn) -> None:
+    service = make_service()
+    for number in (6, 7):
+        container = {"name": "app", "image": f"{IMAGE}:v1"}
+        make_task_definition(service, number, facts={"containerDefinitions": [container]})
+    html = compared(as_("carol"), *two(service, image("v1", digest), image("v1", digest)))
+    assert ("Nothing differs" in html) == bool(digest)
+    assert ("No field differs; look at the images." in html) != bool(digest)
+
+
 def test_services_of_two_environments_can_be_compared(as_: SignedIn) -> None:
     production = deployable()
     staging = make_service("checkout-api", make_cluster("staging-core", make_account("staging")))
