@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from clusters.service_view import deployments_of, primary_of
-from deployments.pauses import pause_in
+from deployments.pauses import STAGED, pause_in, side_of
 
 Facts = Mapping[str, Any]
+# Only now does a deployment with two full sets of tasks stop the old ones.
+LAST_STAGE = "CLEAN_UP"
 DRAINING = "has begun draining connections on"
 # How ECS and Fargate say that there is no room, whatever the definition asks for.
 NO_ROOM = (
@@ -145,6 +147,8 @@ def protected(scene: Scene) -> str:
 
 
 def drain(scene: Scene) -> str:
+    if keeps_both(scene):
+        return ""
     wanted = int(scene.mine.get("desiredCount") or 0)
     if int(scene.mine.get("runningCount") or 0) < wanted:
         return ""
@@ -164,6 +168,22 @@ def drain_left(scene: Scene) -> str:
     gone = (scene.now - scene.drains_since).total_seconds()
     seconds = round(scene.drain_delay - gone)
     return f"{delay}; about {seconds} s are left." if seconds > 0 else f"{delay}, and is over."
+
+
+def keeps_both(scene: Scene) -> bool:
+    """Whether old tasks run on because the strategy has it so: as the way back, until the last stage."""
+    strategy = (scene.entry.get("deploymentConfiguration") or {}).get("strategy")
+    return strategy in STAGED and scene.entry.get("lifecycleStage") not in (None, "", LAST_STAGE)
+
+
+def shifting(scene: Scene) -> str:
+    """Name the stage of a blue/green, linear or canary deployment, with how far its traffic has moved."""
+    if not keeps_both(scene):
+        return ""
+    percent = side_of(scene.entry.get("targetServiceRevision") or {}).percent
+    where = f" with {percent} of traffic on the new revision" if percent else ""
+    stage = scene.entry.get("lifecycleStage")
+    return f"The deployment is at {stage}{where}; the old tasks stay as the way back until {LAST_STAGE}."
 
 
 def baking(scene: Scene) -> str:
@@ -189,6 +209,7 @@ RULES: tuple[tuple[str, Callable[[Scene], str]], ...] = (
     ("drain", drain),
     ("bake_time", baking),
     ("starting", starting),
+    ("stage", shifting),
 )
 UNKNOWN = Stuck("unknown", "ECS gives no reason: it still says that the deployment is in progress.")
 

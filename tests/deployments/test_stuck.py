@@ -91,6 +91,32 @@ def test_facts_name_the_reason_where_no_event_does() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stage", "expected"),
+    [("PRODUCTION_TRAFFIC_SHIFT", "stage"), ("BAKE_TIME", "bake_time"), ("CLEAN_UP", "drain")],
+)
+def test_old_tasks_that_are_kept_as_the_way_back_are_no_drain(stage: str, expected: str) -> None:
+    entry = {"deploymentConfiguration": {"strategy": "CANARY"}, "lifecycleStage": stage}
+    assert reason(entry=entry, mine={"runningCount": 2}) == expected
+
+
+def test_bake_time_of_a_real_rollout_is_named(dev_rig: Rig) -> None:
+    dev_rig.call("UpdateService", cluster="prod", service="checkout-api", loadBalancers=[BALANCER])
+    dev_rig.world.advance(240)
+    configuration = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 20}
+    dev_rig.call(
+        "UpdateService", cluster="prod", service="checkout-api", deploymentConfiguration=configuration
+    )
+    dev_rig.sync()
+    change = dev_rig.wake(dev_rig.deploy("v2"))
+    said = set()
+    for _ in range(12):
+        change = dev_rig.pass_time(change, 30, step=30)
+        said.add(change.progress["rollout"]["waiting_for"]["id"])
+    assert change.progress["rollout"]["waiting_for"]["id"] == "bake_time", said
+    assert "drain" not in said
+
+
+@pytest.mark.parametrize(
     "event",
     [
         "(service web) was unable to place a task. Reason: Capacity is unavailable at this time. Please try again.",
