@@ -116,14 +116,20 @@ def alarms(scene: Scene) -> str:
     return f"An alarm of the deployment went off: {names or 'ECS does not say which'}."
 
 
+def needs_places(scene: Scene) -> bool:
+    """Whether a new task is still to be placed: once all are, what ECS said of places before is over."""
+    placed = int(scene.mine.get("runningCount") or 0) + int(scene.mine.get("pendingCount") or 0)
+    return placed < int(scene.mine.get("desiredCount") or 0)
+
+
 def capacity(scene: Scene) -> str:
     event = next((text for words in NO_ROOM if (text := scene.said(words))), "")
-    return f"There is no capacity for a task: “{event}”" if event else ""
+    return f"There is no capacity for a task: “{event}”" if event and needs_places(scene) else ""
 
 
 def placement(scene: Scene) -> str:
     event = scene.said("was unable to place a task")
-    return f"ECS finds no place for a task: “{event}”" if event else ""
+    return f"ECS finds no place for a task: “{event}”" if event and needs_places(scene) else ""
 
 
 def cannot_start(scene: Scene) -> str:

@@ -129,6 +129,16 @@ def test_no_room_is_told_from_other_placement(event: str) -> None:
     assert reason(event) == "capacity"
 
 
+@pytest.mark.parametrize(
+    "words", ["Capacity is unavailable at this time.", "memberOf constraint unsatisfied."]
+)
+def test_want_of_a_place_is_over_once_all_tasks_have_one(words: str) -> None:
+    event = f"(service web) was unable to place a task. Reason: {words}"
+    assert reason(event) in ("capacity", "placement")
+    assert reason(event, mine={"pendingCount": 1}) == "starting"
+    assert reason(event, mine={"runningCount": 2}) == "drain"
+
+
 def test_alarm_that_went_off_is_named() -> None:
     entry = {"alarms": {"status": "TRIGGERED", "triggeredAlarmNames": ["web-5xx"]}}
     service = {"deployments": [MINE], "events": []}
