@@ -13,7 +13,7 @@ from deployments.errors import LostRace
 from deployments.models import Change
 from deployments.models.changes import BESIDE
 from deployments.plans import OK, REFUSE, WARN, Check
-from deployments.states import ACTIVE, NOT_BEGUN
+from deployments.states import ACTIVE, NOT_BEGUN, State
 from deployments.terms import IfBusy, Terms
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def claim_slot(run: Run) -> bool:
     if change.holds_slot or change.kind in BESIDE:
         return True
     ahead = waiting_turn(change.service).filter(pk__lt=change.pk)
-    # Those whose hour has not come wait for that, not for their turn.
-    if ahead.filter(Q(scheduled_at=None) | Q(scheduled_at__lte=run.now)).exists():
+    # Those whose hour has not come wait for that, and those that nobody approved for their hour for a person: not for a turn.
+    if ahead.filter(Q(scheduled_at=None) | Q(scheduled_at__lte=run.now, state=State.QUEUED)).exists():
         return False
     rows = Change.objects.filter(pk=change.pk, version=change.version, lease_fence=run.lease.fence)
     try:

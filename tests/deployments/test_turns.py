@@ -120,6 +120,16 @@ def test_change_whose_turn_comes_with_nothing_left_to_do_is_stale(dev_rig: Rig) 
     assert "Its turn came" in second.outcome
 
 
+def test_hour_that_passed_without_an_approval_holds_nobody_up(rig: Rig) -> None:
+    rig.push("v2")
+    late = rig.ask("deploy", image_spec("v2"), terms=Terms(scheduled_at=rig.now + timedelta(seconds=30)))
+    first, second = rig.ask("restart"), rig.ask("restart", terms=QUEUE)
+    rig.until(first)
+    rig.sync()
+    assert fresh(late).state == State.AWAITING_APPROVAL
+    assert rig.wake(fresh(second)).state == State.RUNNING
+
+
 def test_nobody_approves_what_waits_its_turn(rig: Rig) -> None:
     rig.ask("restart")
     rig.push("v2")
