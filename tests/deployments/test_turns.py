@@ -279,6 +279,18 @@ def test_scheduled_change_waits_for_approval_before_its_hour(rig: Rig) -> None:
     assert rig.wake(change).state == State.RUNNING
 
 
+@pytest.mark.parametrize(("hours", "level"), [(20, "ok"), (48, "warn")])
+def test_approval_that_would_be_over_at_the_hour_is_warned_of(rig: Rig, hours: int, level: str) -> None:
+    rig.push("v2")
+    at = rig.now + timedelta(hours=hours)
+    plan = rig.plan("deploy", image_spec("v2"), terms=Terms(scheduled_at=at))
+    check = next(item for item in plan.checks if item.id == "scheduled")
+    assert check.level == level
+    assert (f"before {at - timedelta(hours=24):%d %b %H:%M} UTC is over by then" in check.text) == (
+        level == "warn"
+    )
+
+
 def test_scheduled_change_that_needs_no_approval_any_more_still_begins_at_its_hour(rig: Rig) -> None:
     rig.push("v2")
     change = rig.ask("deploy", image_spec("v2"), terms=Terms(scheduled_at=rig.now + timedelta(hours=5)))
