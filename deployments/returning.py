@@ -133,13 +133,13 @@ def target_checks(service: Service, target: ServiceDeployment) -> list[Check]:
 def active_check(service: Service, arn: str) -> Check:
     """Check that ECS still deploys a task definition; INACTIVE is for good, so only what was ACTIVE is asked about."""
     name = arn.rsplit("/", 1)[-1]
-    status = masked_definition(service, arn).get("status", "")
     try:
+        status = masked_definition(service, arn).get("status", "")
         if status == "ACTIVE" and not is_still_active(service, arn):
             status = "INACTIVE"
     except AwsError as error:
         # A rollback is the way out of trouble, and this may be the trouble: ECS has the last word anyway.
-        text = f"{name} was ACTIVE when it was read; whether it still is cannot be checked: {error}"
+        text = f"Whether {name} is still ACTIVE cannot be checked: {error}"
         return Check("target-active", "Task definition", WARN, text)
     if status != "ACTIVE":
         text = f"{name} is {status or 'unknown to ECS'}: ECS deploys ACTIVE task definitions only."

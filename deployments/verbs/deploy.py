@@ -19,6 +19,7 @@ from deployments.fingerprint import Base, service_base
 from deployments.models import Change
 from deployments.plans import WARN, Check, Outline, PlannedCall, planned
 from deployments.preflight import rollout_checks
+from deployments.returning import active_check
 from deployments.rollout_story import cost_of
 from deployments.running import Next, Run
 from deployments.service_settings import FORCE
@@ -75,6 +76,8 @@ class Deploy:
             checks.append(Check("nothing-changes", "Nothing changes", "refuse", text))
         if makes_definition(spec):
             checks += unknown_checks(old)
+        elif begins_deployment(spec):
+            checks.append(active_check(service, service.task_definition_arn))
         return [*checks, *settings_checks(service, spec)]
 
     def step(self, run: Run) -> Next:

@@ -10,6 +10,7 @@ from deployments.fingerprint import Base, service_base
 from deployments.models import Change
 from deployments.plans import Check, Outline, planned
 from deployments.preflight import churn_of, rollout_checks
+from deployments.returning import active_check
 from deployments.running import Next, Run
 from deployments.states import State
 from deployments.verbs import rollout
@@ -40,7 +41,7 @@ class Restart:
         return Outline([call], [], churn_of(service))
 
     def preflight(self, service: Service, spec: Spec) -> list[Check]:
-        return rollout_checks(service)
+        return [active_check(service, service.task_definition_arn), *rollout_checks(service)]
 
     def step(self, run: Run) -> Next:
         definition = run.progress["previous_task_definition_arn"]

@@ -310,6 +310,18 @@ def test_cancel_in_each_state(rig: Rig, state: State) -> None:
         assert fresh(change).state == state
 
 
+@pytest.mark.parametrize(
+    ("kind", "spec"), [("restart", {}), ("deploy", {"service": {"platformVersion": "1.4.0"}})]
+)
+def test_rollout_of_a_definition_that_was_deregistered_is_refused(
+    dev_rig: Rig, kind: str, spec: dict[str, Any]
+) -> None:
+    dev_rig.call("DeregisterTaskDefinition", taskDefinition=dev_rig.service.task_definition_arn)
+    with pytest.raises(ChangeRefused, match="checkout-api:1 is INACTIVE"):
+        dev_rig.ask(kind, spec)
+    assert dev_rig.ask("scale", {"desired_count": 3}).state == State.QUEUED, "ECS scales it all the same"
+
+
 def test_whoever_cannot_cancel_is_told_what_can_be_done(dev_rig: Rig) -> None:
     change = dev_rig.wake(dev_rig.ask("scale", {"desired_count": 4}))
     with pytest.raises(WrongState) as caught:
