@@ -9,6 +9,7 @@ from datetime import datetime
 from clusters.models import ServiceEvent
 from clusters.spans import spell
 from deployments.models import Approval, Attempt, Change, Kind, Transition
+from deployments.policies import Requirement
 from deployments.states import State
 
 DONE, NOW, AHEAD = "done", "now", ""
@@ -90,13 +91,17 @@ def steps_of(change: Change, transitions: Sequence[Transition], approvals: Seque
 
 
 def approval_step(change: Change, approvals: Sequence[Approval]) -> Step:
-    given = next((a for a in approvals if a.decision == Approval.Decision.APPROVE and not a.voided_at), None)
-    if given is not None:
-        return Step(
-            DONE, "Approved", f"{given.approver.get_username()}, {clock(given.created_at)}", "i-check"
-        )
+    given = [a for a in approvals if a.decision == Approval.Decision.APPROVE and not a.voided_at]
     if change.state == State.AWAITING_APPROVAL:
-        return Step(NOW, "Awaiting approval", "1 release manager", "i-approvals", "deploying")
+        wanted = max(1, Requirement.from_json(change.requirement).count)
+        # A policy may ask for somebody in particular when enough have agreed by number.
+        text = (
+            f"{len(given)} of {wanted} given" if len(given) < wanted else f"{len(given)} given, more needed"
+        )
+        return Step(NOW, "Awaiting approval", text, "i-approvals", "deploying")
+    if given:
+        names = " and ".join(dict.fromkeys(a.approver.get_username() for a in given))
+        return Step(DONE, "Approved", f"{names}, {clock(max(a.created_at for a in given))}", "i-check")
     return Step(AHEAD, "Approval", "none that counts", "i-approvals", "zero")
 
 

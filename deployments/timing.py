@@ -52,8 +52,8 @@ def schedule_checks(terms: Terms, requirement: Requirement, now: datetime) -> li
     if not requirement.is_needed or lasts_from <= now:
         return [Check("scheduled", "Schedule", OK, text)]
     text = (
-        f"{text} An approval holds for {spell(requirement.expiry)}, so one that is given before"
-        f" {lasts_from:%d %b %H:%M} UTC is over by then, and the change would be cancelled."
+        f"{text} An approval holds for {spell(requirement.expiry)}, so it has to be given after"
+        f" {lasts_from:%d %b %H:%M} UTC to last until then."
     )
     return [Check("scheduled", "Schedule", WARN, text)]
 

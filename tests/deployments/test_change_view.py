@@ -14,6 +14,8 @@ from deployments.risk import cues_of
 from deployments.states import State
 from deployments.summary import lines_of
 from tests.builders import make_change, make_service, make_service_deployment
+from tests.deployments.governing import only_policy
+from tests.deployments.rig import Rig, fresh, image_spec
 
 REPOSITORY = "111122223333.dkr.ecr.us-east-1.amazonaws.com/shop/app"
 DIGEST = "sha256:" + "ab" * 32
@@ -43,6 +45,17 @@ def test_only_success_ends_as_done(people: dict[str, User]) -> None:
         last = steps_of(change, [], [])[-1]
         assert (last.title, last.css) == (state.label, NOW)
         assert last.glyph != "i-check"
+
+
+def test_one_voice_of_two_is_no_approval_yet(rig: Rig) -> None:
+    only_policy(approvals=2)
+    rig.push("v2")
+    change = rig.ask("deploy", image_spec("v2"))
+    rig.approve(change)
+    change = fresh(change)
+    assert change.state == State.AWAITING_APPROVAL
+    step = steps_of(change, [], list(change.approvals.select_related("approver")))[1]
+    assert (step.css, step.title, step.text) == (NOW, "Awaiting approval", "1 of 2 given")
 
 
 @pytest.mark.parametrize(

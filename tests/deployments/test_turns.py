@@ -286,7 +286,7 @@ def test_approval_that_would_be_over_at_the_hour_is_warned_of(rig: Rig, hours: i
     plan = rig.plan("deploy", image_spec("v2"), terms=Terms(scheduled_at=at))
     check = next(item for item in plan.checks if item.id == "scheduled")
     assert check.level == level
-    assert (f"before {at - timedelta(hours=24):%d %b %H:%M} UTC is over by then" in check.text) == (
+    assert (f"after {at - timedelta(hours=24):%d %b %H:%M} UTC to last until then" in check.text) == (
         level == "warn"
     )
 
