@@ -263,7 +263,8 @@ def use_override(change: Change, terms: Terms, now: datetime, request: HttpReque
 def deadline_of(plan: Plan, terms: Terms, now: datetime, waits: bool) -> datetime:
     """Return until when a change must have begun, or been approved."""
     if terms.scheduled_at is not None:
-        return terms.scheduled_at + QUEUE_LIMIT
+        # Where the place makes it wait beyond its hour, its hour is the end of that.
+        return max(terms.scheduled_at, now + plan.requirement.wait) + QUEUE_LIMIT
     if plan.needs_approval:
         return now + plan.requirement.expiry
     return now + (TURN_LIMIT if waits else QUEUE_LIMIT) + plan.requirement.wait

@@ -25,6 +25,7 @@ from deployments.models import ApprovalPolicy, Change
 from deployments.preflight.gathering import answers
 from deployments.states import State
 from deployments.terms import IfBusy, Terms
+from tests.deployments.governing import only_policy
 from tests.deployments.rig import Rig, fresh, image_spec
 from tests.deployments.test_approve import outside_change
 from tests.deployments.test_rollback import forget_image, retag
@@ -277,6 +278,16 @@ def test_scheduled_change_waits_for_approval_before_its_hour(rig: Rig) -> None:
     assert (change.state, change.next_wake_at) == (State.QUEUED, at)
     rig.world.advance(7201)
     assert rig.wake(change).state == State.RUNNING
+
+
+def test_hour_before_the_end_of_a_wait_begins_at_that_end(rig: Rig) -> None:
+    only_policy(subjects=["restart"], approvals=0, wait_minutes=180)
+    change = rig.ask("restart", terms=Terms(scheduled_at=rig.now + timedelta(minutes=30)))
+    for _ in range(10):
+        rig.world.advance(20 * 60)
+        change = rig.wake(change)
+    assert change.state == State.SUCCEEDED, change.outcome
+    assert change.dispatched_at == change.created_at + timedelta(hours=3)
 
 
 @pytest.mark.parametrize(("hours", "level"), [(20, "ok"), (48, "warn")])
