@@ -16,6 +16,7 @@ from deployments.attempts import Call
 from deployments.definitions import masked_definition
 from deployments.errors import InvalidSpec
 from deployments.fingerprint import Base, service_base
+from deployments.leaves import masked_texts
 from deployments.models import Change
 from deployments.plans import Check, Outline, PlannedCall, planned
 from deployments.preflight import churn_of, rollout_checks
@@ -211,10 +212,12 @@ class Rollback:
         target = self.target(run.service, run.change.spec)
         known = returning.revision_of(run.service, target)
         revision = run.gateway.service_revision(target.target_revision_arn) if known else {}
-        if known and not revision:
-            text = "ECS no longer describes the service revision that was to be returned to. Nothing was changed."
+        params = update_params(run.gateway.service(), definition, revision or known)
+        if known and not revision and masked_texts(params):
+            # What the console kept has a mark where a secret stood, and ECS has forgotten the revision itself.
+            text = "ECS no longer describes the service revision that was to be returned to, and what the console kept of it is masked. Nothing was changed."
             return Next(State.FAILED, text)
-        return update_params(run.gateway.service(), definition, revision)
+        return params
 
     def stop(self, run: Run) -> Next:
         """Stop the service deployment that was in flight when this was asked, and watch it roll back."""

@@ -13,7 +13,7 @@ from deployments.models import Attempt, Change
 from deployments.plans import Check
 from deployments.queries import rollback_candidates
 from deployments.states import State
-from tests.deployments.rig import NETWORK, REPOSITORY, Rig, loses_answer
+from tests.deployments.rig import NETWORK, REGION, REPOSITORY, Rig, loses_answer
 
 UPDATE, REGISTER = "ecs:UpdateService", "ecs:RegisterTaskDefinition"
 REPOSITORY_NAME = "shop/checkout-api"
@@ -212,6 +212,39 @@ def test_revision_that_ecs_forgot_warns_and_brings_back_the_definition(dev_rig: 
     assert found.level == "warn"
     change = dev_rig.wake(dev_rig.ask("rollback", {"service_deployment_id": target.pk}))
     assert set(Attempt.objects.get(change=change).request) == {"cluster", "service", "taskDefinition"}
+
+
+def forget_revision(rig: Rig, target: ServiceDeployment) -> None:
+    """Let ECS forget a service revision that the console keeps."""
+    cluster = rig.world.region(rig.cluster.account.account_id, REGION).clusters["prod"]
+    del cluster.services["checkout-api"].revisions[target.target_revision_arn]
+
+
+def test_revision_that_only_the_console_remembers_is_returned_to_as_planned(dev_rig: Rig) -> None:
+    target = moved_elsewhere(dev_rig)
+    forget_revision(dev_rig, target)
+    change = dev_rig.until(dev_rig.ask("rollback", {"service_deployment_id": target.pk}))
+    assert change.state == State.SUCCEEDED, change.outcome
+    facts = dev_rig.facts()
+    assert facts["taskDefinition"] == target.task_definition_arn
+    assert facts["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-a", "subnet-b"]
+
+
+def test_mark_of_a_secret_in_what_the_console_remembers_is_never_sent(dev_rig: Rig) -> None:
+    options = {"awslogs-group": "mesh", "splunk-token": "s3cr3t-token-value"}
+    connect = {
+        "enabled": True,
+        "namespace": "shop",
+        "logConfiguration": {"logDriver": "splunk", "options": options},
+    }
+    update(dev_rig, serviceConnectConfiguration=connect)
+    update(dev_rig, serviceConnectConfiguration={"enabled": False})
+    target = dev_rig.service.service_deployments.order_by("created_at")[1]
+    forget_revision(dev_rig, target)
+    change = dev_rig.until(dev_rig.ask("rollback", {"service_deployment_id": target.pk}))
+    assert change.state == State.FAILED
+    assert "what the console kept of it is masked" in change.outcome
+    assert UPDATE not in dev_rig.calls
 
 
 @pytest.mark.parametrize("happened", [True, False])
