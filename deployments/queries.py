@@ -20,7 +20,7 @@ from access.waiting import requests_for
 from clusters.models import Service, ServiceDeployment, Task
 from clusters.service_view import primary_of
 from deployments.approvals import roles_at
-from deployments.models import Change, Kind
+from deployments.models import Approval, Change, Kind
 from deployments.models.changes import BESIDE
 from deployments.pauses import STAGED, Pause, paused
 from deployments.policies import Voice
@@ -60,10 +60,14 @@ def rail_counts(access: Access) -> RailCounts:
 
 
 def waiting_for(access: Access) -> QuerySet[Change]:
-    """Return the changes that this person could approve: in their places, asked by somebody else, unexpired."""
+    """Return the changes that this person could approve: in their places, asked by somebody else, unexpired.
+
+    One that they have approved comes back when their approval is void or has expired.
+    """
     now = timezone.now()
     open_ones = Change.objects.filter(state=State.AWAITING_APPROVAL).exclude(requester_id=access.user.pk)
-    undecided = open_ones.exclude(approvals__approver_id=access.user.pk)
+    counting = Approval.objects.filter(approver_id=access.user.pk, voided_at=None, expires_at__gt=now)
+    undecided = open_ones.exclude(pk__in=counting.values("change"))
     return access.visible(
         undecided.filter(Q(deadline_at=None) | Q(deadline_at__gt=now)), action="change.approve"
     )

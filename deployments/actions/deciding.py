@@ -41,7 +41,7 @@ def approve_change(
     check_turn(change)
     check_still_so(change, now)
     with transaction.atomic():
-        hold(change, approver)
+        hold(change, approver, now)
         approval = write_decision(change, approver, Approval.Decision.APPROVE, comment, now)
         missing = still_missing(change, now)
         note(change, approver, "change.approved", comment, request, missing=missing)
@@ -106,7 +106,7 @@ def reject_change(
     now = now or timezone.now()
     check_voice(change, approver, access, now, request)
     with transaction.atomic():
-        hold(change, approver)
+        hold(change, approver, now)
         approval = write_decision(change, approver, Approval.Decision.REJECT, comment, now)
         note(change, approver, "change.rejected", comment, request)
         text = f"Rejected by {approver.get_username()}{': ' + comment if comment else '.'}"
@@ -191,15 +191,15 @@ def check_voice(
         raise WrongState(f"CR-{change.pk} is {change.state_choice.label.lower()} and waits for no approval.")
     if change.deadline_at and change.deadline_at <= now:
         raise WrongState(f"CR-{change.pk} waited too long for approval and expires.")
-    check_first_voice(change, approver)
+    check_first_voice(change, approver, now)
 
 
-def check_first_voice(change: Change, approver: User) -> None:
-    if change.approvals.filter(approver=approver, voided_at=None).exists():
+def check_first_voice(change: Change, approver: User, now: datetime) -> None:
+    if change.approvals.filter(approver=approver, voided_at=None, expires_at__gt=now).exists():
         raise WrongState(f"You have decided on CR-{change.pk} already; it waits for somebody else.")
 
 
-def hold(change: Change, approver: User) -> None:
+def hold(change: Change, approver: User, now: datetime) -> None:
     """Lock a change that is still what is being decided on: of two voices at once the second one counts the first.
 
     The lock also comes before the ledger's, as in every other move, so that no two transactions wait for each other.
@@ -208,7 +208,10 @@ def hold(change: Change, approver: User) -> None:
     if not Change.objects.select_for_update().filter(pk=change.pk, **seen).exists():
         # Somebody else decided, withdrew it, or the policy moved, since the checks above.
         raise LostRace(change)
-    check_first_voice(change, approver)
+    check_first_voice(change, approver, now)
+    # What has expired counts no more, and would stand in the way of the same person's next word.
+    own = change.approvals.filter(approver=approver, voided_at=None, expires_at__lte=now)
+    own.update(voided_at=now, void_reason="It expired, and was given anew.")
 
 
 def make_stale(change: Change, text: str, now: datetime) -> None:

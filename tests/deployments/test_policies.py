@@ -20,7 +20,7 @@ from deployments.states import State
 from deployments.terms import IfBusy, Terms
 from tests.builders import bind, make_person
 from tests.deployments.governing import make_policy, only_policy
-from tests.deployments.rig import Rig, fresh
+from tests.deployments.rig import Rig, fresh, image_spec
 
 
 def release_manager(rig: Rig, name: str, *groups: str) -> User:
@@ -44,6 +44,19 @@ def test_two_people_must_agree(rig: Rig) -> None:
     assert fresh(change).state == State.QUEUED
     assert rig.until(change).state == State.SUCCEEDED
     assert Approval.objects.filter(consumed_at=None).count() == 0
+
+
+def test_approval_that_expired_can_be_given_anew(rig: Rig) -> None:
+    only_policy(approvals=2, expiry_hours=1)
+    release_manager(rig, "frank")
+    rig.push("v2")
+    change = rig.ask("deploy", image_spec("v2"), terms=Terms(scheduled_at=rig.now + timedelta(minutes=90)))
+    rig.approve(change)
+    rig.world.advance(3600)
+    rig.approve(fresh(change))
+    rig.approve(fresh(change), by="frank")
+    assert fresh(change).state == State.QUEUED
+    assert "expired" in Approval.objects.exclude(voided_at=None).get().void_reason
 
 
 def test_losing_one_of_two_voices_stops_the_change(rig: Rig) -> None:

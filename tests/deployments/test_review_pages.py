@@ -153,3 +153,25 @@ def test_review_stays_in_the_inbox_until_somebody_else_closes_it(
     assert (override.reviewed_by, override.was_justified) == (people["bob"], True)
     assert "Review: alice" not in text(as_("bob"), reverse("approvals"))
     assert "It was down." in text(as_("dan"), change.get_absolute_url())
+
+
+@pytest.mark.parametrize("gone", ["voided", "expired"])
+def test_request_comes_back_to_those_whose_approval_no_longer_counts(
+    change: Change, as_: AsPerson, people: dict[str, User], gone: str
+) -> None:
+    rule = {**change.requirement["rules"][0], "approvals": 2}
+    Change.objects.update(requirement={**change.requirement, "rules": [rule]})
+    now = timezone.now()
+    Approval.objects.create(
+        change=change,
+        spec_sha256=change.spec_sha256,
+        base_fingerprint=change.base_fingerprint,
+        policy_sha256=change.policy_sha256,
+        approver=people["bob"],
+        decision="approve",
+        expires_at=now + timedelta(hours=1),
+    )
+    assert change.title not in text(as_("bob"), reverse("approvals"))
+    over = {"voided_at": now} if gone == "voided" else {"expires_at": now - timedelta(seconds=1)}
+    Approval.objects.update(**over)
+    assert change.title in text(as_("bob"), reverse("approvals"))
