@@ -27,6 +27,7 @@ from access.models import ApiToken, RoleBinding
 from access.resources import ANYWHERE, Resource
 
 M = TypeVar("M", bound=Model)
+SEEING = "fleet.view"
 # `createsuperuser` makes the first admin; a binding row for it would be a second truth.
 SUPERUSER_BINDING = Binding(id=0, role="admin")
 
@@ -88,12 +89,18 @@ class Access:
             return False
         return any(b.allows and in_force(b, now) and action in ROLES[b.role] for b in self.bindings)
 
-    def visible(self, queryset: QuerySet[M], action: str = "fleet.view") -> QuerySet[M]:
-        """Filter a queryset to what the person may see; agrees with `can` for every row."""
-        if self.token is not None and action not in SCOPES.get(self.token.scope, ()):
-            return queryset.none()
-        found = within(queryset, self.bindings, action)
-        return within(found, self.narrowing, action) if self.narrowing else found
+    def visible(self, queryset: QuerySet[M], action: str = SEEING) -> QuerySet[M]:
+        """Filter a queryset to what the person may see and do this to; agrees with `can` for every row.
+
+        A denied viewer hides a place also from whoever may still approve or deploy there by another role.
+        """
+        found = queryset
+        for needed in dict.fromkeys((SEEING, action)):
+            if self.token is not None and needed not in SCOPES.get(self.token.scope, ()):
+                return queryset.none()
+            found = within(found, self.bindings, needed)
+            found = within(found, self.narrowing, needed) if self.narrowing else found
+        return found
 
 
 def within(queryset: QuerySet[M], bindings: Iterable[Binding], action: str) -> QuerySet[M]:

@@ -86,6 +86,7 @@ def sent_back_to(access: Access) -> list[Change]:
     mine = Change.objects.filter(
         requester_id=access.user.pk, state=State.AWAITING_APPROVAL, comments__asks_for_change=True
     )
+    mine = access.visible(mine)
     found = mine.select_related("service__cluster__account", "requester").distinct().order_by("-pk")
     found = found.prefetch_related("comments")
     return [change for change in found if sent_back(change)]

@@ -118,8 +118,8 @@ def calendar_of(request: ConsoleRequest, now: datetime) -> dict[str, Any]:
 
 
 def mine_of(request: ConsoleRequest) -> QuerySet[Change]:
-    """Return what this person asked for that needed, or needs, another person."""
-    return Change.objects.filter(requester=request.user, needs_approval=True)
+    """Return what this person asked for, and may still see, that needed or needs another person."""
+    return request.access.visible(Change.objects.filter(requester=request.user, needs_approval=True))
 
 
 def chosen(request: ConsoleRequest, show: str) -> QuerySet[Change]:
