@@ -339,12 +339,26 @@ def refuse_request(
     now: datetime | None = None,
     request: HttpRequest | None = None,
 ) -> None:
-    """Refuse what waits for a second person, or withdraw what one asked for oneself."""
+    """Refuse what waits for a second person, as whoever manages access there, or withdraw what one asked for oneself."""
     now = now or timezone.now()
     own = asked.requester_id == actor.pk
-    with transaction.atomic():
+    with refusals_recorded(actor, str(asked), request), transaction.atomic():
+        if not own:
+            require_say(asked, access_for(actor), now)
         close(asked, BindingRequest.State.WITHDRAWN if own else BindingRequest.State.REFUSED, actor, now)
         note(asked, "access.request_withdrawn" if own else "access.request_refused", actor, reason, request)
+
+
+def require_say(asked: BindingRequest, access: Access, now: datetime) -> None:
+    """Raise unless somebody manages access in every place that a request touches.
+
+    What moved since can only be closed, and so by anybody who manages access.
+    """
+    try:
+        gains = wishes.gains_of(wish_of(asked))
+    except AccessMoved:
+        return
+    rules.require_rights(access, gains, now)
 
 
 def close(asked: BindingRequest, state: BindingRequest.State, actor: User, now: datetime) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from functools import lru_cache
 
-from access.decisions import DIMENSIONS, ROLES, Binding, is_glob
+from access.decisions import DIMENSIONS, ROLES, Binding, in_force, is_glob
 
 PRODUCTION = "production"
 MANAGE = "access.manage"
@@ -71,6 +73,13 @@ def lasts_no_longer(inner: Binding, outer: Binding) -> bool:
     if outer.not_after is None:
         return True
     return inner.not_after is not None and inner.not_after <= outer.not_after
+
+
+def allows_somewhere(bindings: Iterable[Binding], action: str, now: datetime) -> bool:
+    """Whether bindings allow an action at some place: one that a denial takes back in all of its place does not."""
+    held = [b for b in bindings if in_force(b, now) and action in ROLES.get(b.role, ())]
+    denials = [b for b in held if not b.allows]
+    return any(b.allows and not any(is_within(b, denial) for denial in denials) for b in held)
 
 
 def widens(before: Binding | None, after: Binding | None) -> bool:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
+from access.bounds import allows_somewhere
 from access.decisions import (
     ACTION_PHRASES,
     DIMENSIONS,
@@ -83,11 +84,12 @@ class Access:
         return narrowed if not narrowed else decision
 
     def holds(self, action: str) -> bool:
-        """Whether an action is allowed anywhere at all, for links to pages that filter by themselves."""
+        """Whether an action is allowed anywhere at all, for pages that filter by themselves and links to them."""
         now = timezone.now()
         if self.token is not None and action not in SCOPES.get(self.token.scope, ()):
             return False
-        return any(b.allows and in_force(b, now) and action in ROLES[b.role] for b in self.bindings)
+        sets = [self.bindings, self.narrowing] if self.narrowing else [self.bindings]
+        return all(allows_somewhere(bindings, action, now) for bindings in sets)
 
     def visible(self, queryset: QuerySet[M], action: str = SEEING) -> QuerySet[M]:
         """Filter a queryset to what the person may see and do this to; agrees with `can` for every row.

@@ -11,10 +11,10 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from access.bounds import MANAGE, can_meet, is_sensitive, is_within, lasts_no_longer, widens
-from access.decisions import ROLES, Binding, Decision, PermissionMissing, decide, in_force
+from access.decisions import ROLES, Binding, Decision, PermissionMissing, in_force
 from access.models import RoleBinding
 from access.queries import SUPERUSER_BINDING, Access, access_for
-from access.resources import ANYWHERE, Resource
+from access.resources import Resource
 from access.wishes import Gain
 from ecsconsole.errors import ConsoleError
 
@@ -133,19 +133,20 @@ def managers(now: datetime) -> list[User]:
 
 
 def admins_left(now: datetime) -> tuple[set[int], set[int]]:
-    """Return who manages access everywhere: those for good, and all of them.
+    """Return who manages access everywhere, with no part denied to them: those for good, and all of them.
 
     For good is by the console's own bindings and without an end: what the identity provider gave it takes back at
     any sign-in.
     """
     lasting, everybody = set(), set()
+    everywhere = place_alone(Binding(0, "admin"), now)
     for person in managers(now):
         rows = list(RoleBinding.objects.filter(Q(user=person) | Q(group__user=person)).distinct())
         own = [SUPERUSER_BINDING] if person.is_superuser else []
-        if decide([*own, *(row.as_binding() for row in rows)], MANAGE, ANYWHERE, now):
+        if manages([*own, *(row.as_binding() for row in rows)], everywhere, now):
             everybody.add(person.pk)
         kept = [row for row in rows if row.effect == RoleBinding.Effect.DENY or is_lasting(row)]
-        if decide([*own, *(row.as_binding() for row in kept)], MANAGE, ANYWHERE, now):
+        if manages([*own, *(row.as_binding() for row in kept)], everywhere, now):
             lasting.add(person.pk)
     return lasting, everybody
 
