@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC
 from typing import Any
 
@@ -14,11 +16,13 @@ from django.utils import timezone
 
 from access.decisions import ROLE_LABELS
 from access.models import ApiToken, RoleBinding
-from access.records import id_of
+from access.records import facts_of, id_of
 from access.resources import ENVIRONMENTS
 
 ENVIRONMENT_CHOICES = [(name, name.capitalize()) for name in ENVIRONMENTS]
 GLOB_HELP = "name or glob; empty: any"
+# Fields beside what is chosen of the binding.
+NO_VALUES = frozenset({"reason", "subject", "seen"})
 STATES = [("now", "In force"), ("ended", "Ended")]
 
 
@@ -41,6 +45,8 @@ class BindingForm(forms.Form):
         required=False, label="Until, UTC", widget=forms.DateTimeInput(attrs={"type": "datetime-local"})
     )
     reason = forms.CharField(required=False, max_length=500, help_text="for the ledger and the second person")
+    # Stands for the binding as the form showed it, so that no edit is written over one that nobody saw.
+    seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
     def clean_not_after(self) -> Any:
         until = self.cleaned_data["not_after"]
@@ -51,7 +57,7 @@ class BindingForm(forms.Form):
     @property
     def values(self) -> dict[str, Any]:
         """Return what was chosen of the binding."""
-        return {name: value for name, value in self.cleaned_data.items() if name not in {"reason", "subject"}}
+        return {name: value for name, value in self.cleaned_data.items() if name not in NO_VALUES}
 
 
 class NewBindingForm(BindingForm):
@@ -87,7 +93,12 @@ def initial_of(binding: RoleBinding) -> dict[str, Any]:
     names = ("role", "effect", "environment", "account_id", "region", "cluster", "service")
     until = binding.not_after
     shown = until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if until else ""
-    return {**{name: getattr(binding, name) for name in names}, "not_after": shown}
+    return {**{name: getattr(binding, name) for name in names}, "not_after": shown, "seen": seen_of(binding)}
+
+
+def seen_of(binding: RoleBinding) -> str:
+    """Return what stands for a binding as it is."""
+    return hashlib.sha256(json.dumps(facts_of(binding), sort_keys=True).encode()).hexdigest()
 
 
 class BindingFilter(django_filters.FilterSet):  # type: ignore[misc]

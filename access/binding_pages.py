@@ -23,16 +23,20 @@ from access.actions import (
     refuse_request,
     remove_binding,
 )
-from access.binding_forms import BindingFilter, BindingForm, NewBindingForm, initial_of
+from access.binding_forms import BindingFilter, BindingForm, NewBindingForm, initial_of, seen_of
 from access.decisions import ACTION_PHRASES, ROLE_LABELS, ROLES
 from access.models import BindingRequest, RoleBinding
 from access.records import id_of, subject_of
+from access.rules import LastAdmin, SecondPersonMissing
 from access.step_up import require_recent_sign_in
 from access.waiting import open_requests
-from access.wishes import subject_from
+from access.wishes import AccessMoved, subject_from
+from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page
 
 PAGE_SIZE = 100
+# What the rules say to a form, which keeps what was typed.
+REFUSALS = (AccessMoved, LastAdmin, SecondPersonMissing)
 BY_PLACE = ("environment", "account_id", "region", "cluster", "service", "pk")
 BY_SUBJECT = ("user__username", "group__name", "token__name", "pk")
 
@@ -97,13 +101,16 @@ def add(request: ConsoleRequest) -> HttpResponse:
     form = NewBindingForm(request.POST)
     if not form.is_valid():
         return show(request, form, status=422)
-    outcome = add_binding(
-        subject=subject_from(form.cleaned_data["subject"]),
-        values=form.values,
-        actor=request.user,
-        reason=form.cleaned_data["reason"],
-        request=request,
-    )
+    try:
+        outcome = add_binding(
+            subject=subject_from(form.cleaned_data["subject"]),
+            values=form.values,
+            actor=request.user,
+            reason=form.cleaned_data["reason"],
+            request=request,
+        )
+    except REFUSALS as refusal:
+        return show(request, form, refusal=refusal)
     return lead_back(request, outcome, "Granted." if form.values["effect"] == "allow" else "Denied.")
 
 
@@ -118,14 +125,24 @@ def binding(request: ConsoleRequest, pk: int) -> HttpResponse:
     form = BindingForm(request.POST)
     if not form.is_valid():
         return show(request, form, binding=found, status=422)
-    outcome = change_binding(
-        binding=found,
-        values=form.values,
-        actor=request.user,
-        reason=form.cleaned_data["reason"],
-        request=request,
-    )
+    try:
+        require_as_seen(form, found)
+        outcome = change_binding(
+            binding=found,
+            values=form.values,
+            actor=request.user,
+            reason=form.cleaned_data["reason"],
+            request=request,
+        )
+    except REFUSALS as refusal:
+        return show(request, form, binding=found, refusal=refusal)
     return lead_back(request, outcome, "Changed.")
+
+
+def require_as_seen(form: BindingForm, binding: RoleBinding) -> None:
+    """Raise `AccessMoved` unless the binding is as the form showed it: the other edit would be undone unseen."""
+    if form.cleaned_data["seen"] != seen_of(binding):
+        raise AccessMoved("The binding was changed after this form was opened.")
 
 
 @require_POST
@@ -180,13 +197,20 @@ def lead_back(request: ConsoleRequest, outcome: Outcome, done: str, where: str =
 
 
 def show(
-    request: ConsoleRequest, form: BindingForm, *, binding: RoleBinding | None = None, status: int = 200
+    request: ConsoleRequest,
+    form: BindingForm,
+    *,
+    binding: RoleBinding | None = None,
+    status: int = 200,
+    refusal: ConsoleError | None = None,
 ) -> HttpResponse:
+    """Show the form, with what was typed and what the rules say to it."""
     phrases = [
         (label, ", ".join(sorted(ACTION_PHRASES[action] for action in ROLES[role])))
         for role, label in ROLE_LABELS.items()
     ]
-    context: dict[str, Any] = {"form": form, "binding": binding, "phrases": phrases}
+    context: dict[str, Any] = {"form": form, "binding": binding, "phrases": phrases, "refusal": refusal}
+    status = refusal.status if refusal else status
     if binding is not None:
         context["is_local"] = binding.source == RoleBinding.Source.LOCAL
     return render_page(request, "access/binding.html", context, status=status)

@@ -12,6 +12,7 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from access.actions import change_binding
 from access.decisions import ACTION_PHRASES, ACTIONS, ROLE_LABELS, ROLES
 from access.models import BindingRequest, RoleBinding
 from access.queries import Access, people_who_can
@@ -70,14 +71,44 @@ def test_grant_from_the_page_and_end_it(as_: SignedIn, people: dict[str, User]) 
     assert f"{held.not_after:%Y-%m-%d %H:%M}" == "2099-01-02 03:04"
     form = page(as_, "erin", "binding", held.pk)
     assert 'value="2099-01-02T03:04"' in form
-    as_("erin").post(
-        reverse("binding", args=[held.pk]), {"role": "operator", "effect": "allow", "reason": "Ops"}
-    )
+    seen = re.search(r'name="seen" value="(\w+)"', form)
+    assert seen
+    typed = {"role": "operator", "effect": "allow", "reason": "Ops", "seen": seen[1]}
+    as_("erin").post(reverse("binding", args=[held.pk]), typed)
     held.refresh_from_db()
     assert (held.role, held.environment, held.not_after) == ("operator", "", None)
     as_("erin").post(reverse("binding-remove", args=[held.pk]), {"reason": "Left the team"})
     assert not RoleBinding.objects.filter(pk=held.pk).exists()
     assert AuditEntry.objects.get(action="binding.removed").reason == "Left the team"
+
+
+def test_edit_of_what_somebody_else_changed_meanwhile_is_not_written_over(
+    as_: SignedIn, people: dict[str, User]
+) -> None:
+    held = bind(people["mallory"], "operator", environment="staging")
+    form = page(as_, "erin", "binding", held.pk)
+    seen = re.search(r'name="seen" value="(\w+)"', form)
+    # Another admin narrows it while the form is open.
+    change_binding(binding=held, values={"role": "viewer"}, actor=people["erin"])
+    typed = {"role": "operator", "effect": "allow", "environment": "staging", "service": "cart-*"}
+    answer = as_("erin").post(
+        reverse("binding", args=[held.pk]), {**typed, "seen": seen[1] if seen else "", "reason": "Ops"}
+    )
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "changed after this form was opened" in text
+    assert 'value="cart-*"' in text
+    held.refresh_from_db()
+    assert (held.role, held.service) == ("viewer", "")
+
+
+def test_form_that_the_rules_refuse_keeps_what_was_typed(as_: SignedIn, people: dict[str, User]) -> None:
+    answer = grant(as_, "erin", people["erin"], role="operator", service="cart-*", reason="Night shift")
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "there is nobody but you" in text
+    assert 'value="cart-*"' in text
+    assert 'value="Night shift"' in text
 
 
 @pytest.mark.parametrize(
