@@ -37,9 +37,9 @@ class SignInTooOld(Exception):
         self.refusal = refusal
 
 
-def note_proof(session: SessionBase, now: datetime) -> None:
-    """Remember when the person last proved who they are."""
-    session[AUTHENTICATED_AT] = now.isoformat()
+def note_proof(session: SessionBase, moment: datetime | None) -> None:
+    """Remember when the person last proved who they are; None where nobody knows."""
+    session[AUTHENTICATED_AT] = moment.isoformat() if moment else None
 
 
 def proved_at(session: SessionBase) -> datetime | None:

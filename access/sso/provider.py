@@ -102,8 +102,12 @@ def fetch_json(address: str, **headers: str) -> Any:
 def address_there(request: HttpRequest, *, target: str, is_confirming: bool, is_own_tab: bool = False) -> str:
     """Return the address at the identity provider, and remember in the session what its answer must match."""
     nonce = secrets.token_urlsafe(24)
-    # max_age as well as prompt: a person could cut prompt off the address, but then auth_time tells.
-    asked = {"nonce": nonce} | ({"prompt": "login", "max_age": "0"} if is_confirming else {})
+    # max_age as well as prompt: a person could cut prompt off the address, but then auth_time tells. Without max_age a
+    # provider need not say auth_time at all, and a proof older than the longest session is none for a new one.
+    oldest = int(settings.SESSION_ABSOLUTE.total_seconds())
+    asked = {"nonce": nonce} | (
+        {"prompt": "login", "max_age": "0"} if is_confirming else {"max_age": str(oldest)}
+    )
     try:
         response = configured_provider(request).redirect(
             request,

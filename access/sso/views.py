@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -26,7 +27,7 @@ from access.sso.provider import (
     fetch_claims,
     take_state,
 )
-from access.step_up import note_confirmed
+from access.step_up import note_confirmed, note_proof
 from audit.actions import record
 from ecsconsole.http import render_page
 
@@ -85,6 +86,8 @@ def come_in(request: HttpRequest, state: Mapping[str, Any], claims: Mapping[str,
         person = admit(claims, request)
         request.session[METHOD] = "sso"
         login(request, person, backend=BACKEND)
+        # Not now: a session that was still open there lets whoever sits at it in without a word.
+        note_proof(request.session, signed_in_there_at(claims))
     return HttpResponseRedirect(safe_target(request, state.get("next", "")))
 
 
@@ -105,6 +108,19 @@ def come_back_confirmed(
     if state.get("is_own_tab"):
         return render_page(request, "access/sso_confirmed.html", {})
     return HttpResponseRedirect(safe_target(request, state.get("next", "")))
+
+
+def auth_time_of(claims: Mapping[str, Any]) -> float | None:
+    """Return when the person gave their proof there, None where that is not said or still to come."""
+    moment = claims.get("auth_time")
+    if not isinstance(moment, int | float) or isinstance(moment, bool):
+        return None
+    return moment if 0 < moment <= time.time() + LEEWAY_SECONDS else None
+
+
+def signed_in_there_at(claims: Mapping[str, Any]) -> datetime | None:
+    moment = auth_time_of(claims)
+    return None if moment is None else datetime.fromtimestamp(moment, UTC)
 
 
 def check_auth_time(claims: Mapping[str, Any], left_at: float) -> None:

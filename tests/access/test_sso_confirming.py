@@ -114,3 +114,25 @@ def test_confirming_updates_the_roles(idp: Idp, stale: Client) -> None:
 
 def test_anonymous_confirmation_is_a_sign_in(idp: Idp) -> None:
     assert "prompt" not in asked(confirming(Client()))
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "asks"),
+    [
+        (timedelta(minutes=-1), False),
+        (timedelta(hours=-8), True),
+        (timedelta(minutes=10), True),
+        (None, True),
+    ],
+)
+def test_sign_in_without_a_word_counts_as_proof_from_when_it_was_given_there(
+    idp: Idp, settings: Any, registry: Registry, auth_time: timedelta | None, asks: bool
+) -> None:
+    """Signing out and in again, past a session there that is still open, is no proof of who sits here."""
+    settings.STEP_UP = timedelta(minutes=15)
+    GroupMapping.objects.create(idp_group="ops", role="operator")
+    moment = None if auth_time is None else int(time.time() + auth_time.total_seconds())
+    idp.knows("sam-2", preferred_username="sam", groups=["ops"], auth_time=moment)
+    client, _ = sign_in(idp, "sam-2")
+    answer = client.get(at("restart", deployable()))
+    assert answer.status_code == (302 if asks else 200)
