@@ -72,7 +72,7 @@ class Plan:
     spec_sha256: str
     base: Base
     base_fingerprint: str
-    # Of the terms on which it was asked: when, behind what, in spite of what.
+    # Of the terms on which it was asked: when, behind what, in spite of which versions of what.
     terms_sha256: str
     service_id: int
     made_at: datetime
@@ -186,7 +186,10 @@ def make_plan(
         spec_sha256=spec_sha256(kind, asked),
         base=base,
         base_fingerprint=sha256_of(base),
-        terms_sha256=terms.sha256,
+        # A rule that is edited between the look and the click is not the one that was named.
+        terms_sha256=sha256_of(
+            [terms.sha256, sorted(aside.rules(), key=lambda rule: (rule["kind"], rule["id"]))]
+        ),
         service_id=service.pk,
         made_at=now,
     )

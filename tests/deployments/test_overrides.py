@@ -11,7 +11,7 @@ from access.decisions import PermissionMissing
 from access.queries import access_for
 from audit.models import AuditEntry
 from deployments import actions
-from deployments.errors import ApprovalRefused, ConfirmationMissing, FreezeHolds, WrongState
+from deployments.errors import ApprovalRefused, ConfirmationMissing, FreezeHolds, PlanMoved, WrongState
 from deployments.models import ApprovalPolicy, Change, Freeze, Override
 from deployments.review import open_reviews
 from deployments.risk import BAD, Cue, cues_of
@@ -19,7 +19,7 @@ from deployments.states import State
 from deployments.terms import OverrideAsked, Terms
 from tests.builders import bind, make_person
 from tests.deployments.governing import WHY, freeze_now, past
-from tests.deployments.rig import Rig, fresh
+from tests.deployments.rig import Rig, fresh, image_spec
 
 
 @pytest.fixture
@@ -76,6 +76,24 @@ def test_edited_freeze_is_no_longer_the_one_that_was_named(rig: Rig, gina: str) 
     change = rig.wake(change)
     assert change.state == State.QUEUED
     assert rig.calls == []
+
+
+@pytest.mark.parametrize("what", ["freeze", "policy"])
+def test_rule_that_was_edited_after_the_plan_was_seen_is_not_the_one_that_is_named(
+    rig: Rig, gina: str, what: str
+) -> None:
+    freeze, policy = freeze_now(rig), ApprovalPolicy.objects.get(name="Production deploys")
+    rig.push("v2")
+    terms = Terms(override=past(freeze, policy, kind="break_glass"))
+    seen = rig.plan("deploy", image_spec("v2"), by=gina, terms=terms)
+    if what == "freeze":
+        Freeze.objects.update(version=2, reason="The books are open until Monday")
+    else:
+        erin = rig.people["erin"]
+        actions.retire_policy(policy=policy, actor=erin, access=access_for(erin), now=rig.now)
+    with pytest.raises(PlanMoved):
+        rig.ask("deploy", image_spec("v2"), by=gina, terms=terms, plan_id=seen.id)
+    assert not Override.objects.exists()
 
 
 def test_break_glass_goes_past_policy_and_freeze_at_once_and_leaves_a_review(rig: Rig, gina: str) -> None:
