@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import Group, User
 
 from access.decisions import ROLES, Binding, covers, in_force
 from access.queries import Access, access_for
 from access.resources import Resource
+from clusters.spans import spell
 from deployments.models import Approval, Change
 from deployments.policies import Requirement, Voice
 
@@ -72,6 +74,35 @@ def voices_for(change: Change, now: datetime) -> list[Voice]:
 def still_missing(change: Change, now: datetime) -> list[str]:
     """Return what the change lacks to be allowed to begin, in words."""
     return Requirement.from_json(change.requirement).missing(voices_for(change, now))
+
+
+@dataclass(frozen=True, slots=True)
+class TooEarly:
+    """An approval that would be void before its change may begin."""
+
+    change: Change
+    begins_at: datetime
+    holds: timedelta
+
+    @property
+    def sentence(self) -> str:
+        return (
+            f"CR-{self.change.pk} begins on {self.begins_at:%d %b %H:%M} UTC at the earliest, and an approval holds "
+            f"{spell(self.holds)}: given now, it would be void by then."
+        )
+
+    @property
+    def advice(self) -> str:
+        return f"Approve it after {self.begins_at - self.holds:%d %b %H:%M} UTC."
+
+
+def too_early(change: Change, now: datetime) -> TooEarly | None:
+    """Return why an approval given now could not be used, None when it could."""
+    wanted = Requirement.from_json(change.requirement)
+    begins_at = change.created_at + wanted.wait
+    if change.scheduled_at is not None:
+        begins_at = max(begins_at, change.scheduled_at)
+    return TooEarly(change, begins_at, wanted.expiry) if now + wanted.expiry <= begins_at else None
 
 
 def shortage(requirement: Requirement, people: Iterable[Voice], authors: Iterable[int]) -> list[str]:

@@ -125,6 +125,11 @@ def check_terms(
     if terms.override is None:
         return
     check_override(terms.override)
+    if terms.scheduled_at is not None and terms.scheduled_at - now >= timedelta(hours=terms.override.hours):
+        text = (
+            f"It has to begin within {terms.override.hours} h, which is over before the hour that you gave."
+        )
+        raise ConfirmationMissing({"override_hours": text})
     permission = PERMISSIONS[Override.Kind(terms.override.kind)]
     require(access, permission, service.access_resource, target=service.name, request=request)
 

@@ -150,6 +150,14 @@ def test_override_that_was_not_used_in_time_is_over(rig: Rig, gina: str) -> None
     assert rig.calls == []
 
 
+def test_override_for_an_hour_after_its_own_end_is_refused(rig: Rig, gina: str) -> None:
+    asked = past(freeze_now(rig), kind="break_glass", hours=2)
+    with pytest.raises(ConfirmationMissing) as caught:
+        rig.ask("restart", by=gina, terms=Terms(override=asked, scheduled_at=rig.now + timedelta(hours=3)))
+    assert "begin within 2 h" in caught.value.errors["override_hours"]
+    rig.ask("restart", by=gina, terms=Terms(override=asked, scheduled_at=rig.now + timedelta(hours=1)))
+
+
 def test_right_to_override_is_asked_for_again_at_the_start(rig: Rig, gina: str) -> None:
     freeze = freeze_now(rig)
     change = rig.ask("restart", by=gina, terms=Terms(override=past(freeze, kind="break_glass")))
