@@ -18,6 +18,7 @@ from access.queries import SUPERUSER_BINDING
 from access.resources import ENVIRONMENTS
 from clusters.models import Service
 from deployments.models import ApprovalPolicy, Freeze
+from deployments.naming import services_named, several
 from deployments.policies import current_policies
 from deployments.simulator import Key, Person, Question, World
 from deployments.verbs import VERBS, verb_for
@@ -70,17 +71,13 @@ class SimulatorForm(forms.Form):
 
     def clean_service(self) -> Service:
         """Return the one service that is meant, of those that the person sees."""
-        cluster, _, name = self.cleaned_data["service"].strip().rpartition("/")
-        found = self.services.filter(name=name, **({"cluster__name": cluster} if cluster else {}))
-        rows = list(found.select_related("cluster__account").order_by("gone_at", "pk")[:4])
+        rows = services_named(self.services, self.cleaned_data["service"])
         living = [row for row in rows if row.gone_at is None] or rows
         if not living:
             raise forms.ValidationError("You see no service of that name. Write cluster/service.")
-        if len(living) > 1 and len({(row.cluster.name) for row in living}) > 1:
-            names = ", ".join(f"{row.cluster.name}/{row.name}" for row in living)
-            raise forms.ValidationError(f"There are several: {names}.")
-        service: Service = living[0]
-        return service
+        if len(living) > 1:
+            raise forms.ValidationError(several(living))
+        return living[0]
 
     def clean_zone(self) -> str:
         name = self.cleaned_data["zone"].strip() or "UTC"

@@ -20,6 +20,7 @@ from access.wishes import place_words
 from audit.models import AuditEntry
 from audit.tables import Echo, safe_cell
 from clusters.models import Service
+from deployments.naming import services_named, several
 
 COLUMNS = ["person", "id", "role", "place", "by", "until", "since", "given_by", "entry", "binding"]
 # By phrase, as they are read.
@@ -37,17 +38,14 @@ class WhoCouldForm(forms.Form):
 
     def clean_service(self) -> Service:
         """Return the service that is meant, gone or not."""
-        cluster, _, name = self.cleaned_data["service"].strip().rpartition("/")
-        found = Service.objects.filter(name=name, **({"cluster__name": cluster} if cluster else {}))
-        rows = list(found.select_related("cluster__account").order_by("pk")[:5])
+        rows = services_named(Service.objects.all(), self.cleaned_data["service"])
         if not rows:
             raise forms.ValidationError(
                 "The console never saw a service of that name. Write cluster/service."
             )
-        if len(rows) > 1 and not cluster:
-            names = ", ".join(f"{row.cluster.name}/{row.name}" for row in rows)
-            raise forms.ValidationError(f"There are several: {names}.")
-        return rows[-1]
+        if len(rows) > 1:
+            raise forms.ValidationError(several(rows))
+        return rows[0]
 
 
 @dataclass(frozen=True, slots=True)

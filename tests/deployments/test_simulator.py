@@ -23,7 +23,7 @@ from deployments.models import ApprovalPolicy, Change, Freeze
 from deployments.simulator import APPROVAL, NO, YES, Answer, Key, Person, Question, World, simulate
 from deployments.simulator_form import load_world
 from deployments.states import State
-from tests.builders import bind, make_cluster, make_person, make_service
+from tests.builders import bind, make_account, make_cluster, make_person, make_service
 from tests.conftest import SignedIn
 from tests.deployments.governing import freeze_now, make_policy, only_policy
 from tests.deployments.rig import Rig
@@ -296,6 +296,25 @@ def test_service_that_one_does_not_see_is_not_there(
     answer = as_("mallory").get(reverse("simulator"), query)
     assert answer.status_code == 422
     assert "You see no service of that name" in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", ["simulator", "who-could"])
+def test_service_of_one_name_in_two_accounts_is_asked_about_by_account(
+    as_: SignedIn, people: dict[str, User], name: str
+) -> None:
+    """The first one found would answer for the other: production for development."""
+    for environment in ("development", "production"):
+        make_service("api", make_cluster("main", make_account(environment)))
+    dan, query = as_("dan"), {"kind": "deploy", "action": DEPLOY, "who": f"u-{people['alice'].pk}"}
+    for short in ("main/api", "api", "us-east-1/main/api"):
+        refused = dan.get(reverse(name), {**query, "service": short})
+        assert refused.status_code == 422
+        assert "111122223333/us-east-1/main/api" in refused.content.decode()
+    named = dan.get(reverse(name), {**query, "service": "111122223333/us-east-1/main/api"})
+    assert named.status_code == 200
+    assert "production" in named.content.decode()
+    arn = "arn:aws:ecs:us-east-1:333344445555:service/main/api"
+    assert "development" in dan.get(reverse(name), {**query, "service": arn}).content.decode()
 
 
 def test_world_is_read_in_the_same_number_of_queries_however_many_people(
