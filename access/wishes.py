@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,15 @@ EVERYWHERE = "everywhere"
 WHOLE_TOKEN = Binding(id=0, role="operator")
 # What somebody may choose of a binding; its subject stays what it is.
 CHOICES = ("role", *DIMENSIONS, "effect", "not_after")
+
+
+# A lower package does not know for what else a group is asked; who does says what it is worth, as a binding.
+_group_meanings: list[Callable[[str], Iterable[Binding]]] = []
+
+
+def register_group_meaning(find: Callable[[str], Iterable[Binding]]) -> None:
+    """Have the name of a group looked up by `find` whenever somebody joins or leaves it."""
+    _group_meanings.append(find)
 
 
 class AccessMoved(ConsoleError):
@@ -143,9 +152,16 @@ def gains_of(wish: Wish) -> list[Gain]:
     person = person_of(values)
     if wish.kind == Kind.ENABLE:
         return gains_of_enabling(person)
-    held = [row.as_binding() for row in RoleBinding.objects.filter(group=values["group"])]
+    held = given_by_group(values["group"])
     one = frozenset([person.pk])
     return [Gain(None, b, one) if wish.kind == Kind.JOIN else Gain(b, None, one) for b in held]
+
+
+def given_by_group(group: int) -> list[Binding]:
+    """Return what membership of a group gives and denies: its bindings, and what higher packages ask its members for."""
+    rows = RoleBinding.objects.filter(group=group)
+    name = Group.objects.filter(pk=group).values_list("name", flat=True).first() or ""
+    return [row.as_binding() for row in rows] + [b for find in _group_meanings for b in find(name)]
 
 
 def gains_of_enabling(person: User) -> list[Gain]:

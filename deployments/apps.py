@@ -16,12 +16,15 @@ class DeploymentsConfig(AppConfig):
     def ready(self) -> None:
         """Say who may watch changes: one of them, where it can be seen; that any moved, where anything can.
 
-        And listen to the ledger for what is said of changes beside their moves, and of changes of access.
+        And listen to the ledger for what is said of changes beside their moves, and of changes of access; and say what
+        groups are asked for by policies.
         """
+        from access.wishes import register_group_meaning
         from audit import observers
         from clusters.search import register_finder
         from deployments.announcing import announce_entry
         from deployments.nudges import nudge_of_entry
+        from deployments.policies import voices_of_group
         from deployments.search import find_changes
         from live import topics
 
@@ -29,6 +32,7 @@ class DeploymentsConfig(AppConfig):
         topics.register("changes", may_watch_any)
         topics.register("approvals", may_watch_any)
         register_finder(find_changes)
+        register_group_meaning(voices_of_group)
         observers.watch_entries(announce_entry)
         observers.watch_entries(nudge_of_entry)
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from access.decisions import ROLE_LABELS
+from access.decisions import DIMENSIONS, ROLE_LABELS, Binding
 from access.resources import Resource
 from deployments.fingerprint import sha256_of
 from deployments.models import ApprovalPolicy, Kind
@@ -177,6 +177,16 @@ def rule_of(policy: ApprovalPolicy) -> Rule:
 
 def current_policies() -> list[ApprovalPolicy]:
     return list(ApprovalPolicy.objects.filter(superseded_at=None, is_retired=False).order_by("pk"))
+
+
+def voices_of_group(name: str) -> list[Binding]:
+    """Return what membership of a group is worth by the policies that ask for it: a say at each of their places."""
+    who = f"{GROUP}{name}"
+    asking = [policy for policy in current_policies() if who in (*policy.eligible, *policy.must_include)]
+    return [
+        Binding(0, "release_manager", **{part: getattr(policy, part) for part in DIMENSIONS})
+        for policy in asking
+    ]
 
 
 def requirement_at(
