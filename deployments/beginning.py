@@ -146,7 +146,8 @@ def lost_allowance(run: Run) -> Next | None:
 def not_yet(run: Run) -> Next | None:
     """Return when to come back for a change whose hour has not come, or that a freeze holds up."""
     change = run.change
-    opens = change.created_at + Requirement.from_json(change.requirement).wait
+    # By the policies of now: one that asks for a wait and for nobody makes no approval void.
+    opens = change.created_at + requirement_now(change).wait
     if change.scheduled_at is not None:
         opens = max(opens, change.scheduled_at)
     if run.now < opens:

@@ -139,6 +139,17 @@ def test_change_waits_before_it_begins(rig: Rig) -> None:
     assert rig.wake(change).state == State.RUNNING
 
 
+def test_wait_that_a_policy_asks_for_meanwhile_counts_without_approvals_too(rig: Rig) -> None:
+    policy = only_policy(subjects=["restart"], approvals=0)
+    change = rig.ask("restart")
+    assert change.state == State.QUEUED
+    edit(rig, policy, wait_minutes=30)
+    change = rig.wake(change)
+    assert (change.state, rig.calls) == (State.QUEUED, [])
+    rig.world.advance(1801)
+    assert rig.wake(change).state == State.RUNNING
+
+
 @pytest.mark.parametrize("why", ["hour", "wait"])
 def test_approval_that_would_be_void_before_the_change_begins_is_not_taken(rig: Rig, why: str) -> None:
     only_policy(expiry_hours=2, wait_minutes=150 if why == "wait" else 0)
