@@ -18,7 +18,7 @@ from deployments.models import Change, Freeze
 from deployments.seeing import readable
 from deployments.states import NOT_BEGUN
 from deployments.window_words import day, in_words, once
-from deployments.windows import ALLOW, Window, next_window, windows
+from deployments.windows import ALLOW, HORIZON, Window, end_of_run, next_window, windows
 
 A_DAY = timedelta(days=1)
 # A month of daily windows of many freezes says no more in a list than its first ones do.
@@ -245,6 +245,7 @@ def state_of(freeze: Freeze, window: Window | None, now: datetime) -> str:
     if window is None:
         return "does not open again: nothing begins there" if is_allow else "is over"
     if now in window:
-        left = spell(window.ends_at - now)
-        return f"open, closes in {left}" if is_allow else f"holds changes, opens in {left}"
+        end, word = end_of_run(schedule_of(freeze), now), "close" if is_allow else "open"
+        when = f"{word}s in {spell(end - now)}" if end - now <= HORIZON else f"does not {word} by itself"
+        return f"{'open' if is_allow else 'holds changes'}, {when}"
     return f"{'closed, opens' if is_allow else 'begins'} in {spell(window.starts_at - now)}"

@@ -159,9 +159,22 @@ def opens_at(schedules: Sequence[Schedule], moment: datetime) -> datetime | None
     return None
 
 
+def end_of_run(schedule: Schedule, at: datetime) -> datetime:
+    """Return when the windows are over that hold a moment and touch one another: whole days in a row are one freeze."""
+    end = at
+    for number, window in enumerate(windows(schedule, at, at + HORIZON)):
+        if window.starts_at > end:
+            break
+        if number > HORIZON.days:
+            # Several a day without a gap: nobody waits for the last one, and walking them all would take seconds.
+            return at + 2 * HORIZON
+        end = max(end, window.ends_at)
+    return end
+
+
 def next_chance(held_by: Sequence[Schedule], at: datetime) -> datetime | None:
     """Return the next moment at which what holds now may hold no more; None when it always will."""
-    denies = [window.ends_at for one in held_by if one.effect == DENY and (window := window_with(one, at))]
+    denies = [end_of_run(one, at) for one in held_by if one.effect == DENY]
     if denies:
         return max(denies)
     openings = [window.starts_at for one in held_by if (window := next_window(one, at))]

@@ -253,6 +253,17 @@ def test_freezes_are_listed_by_what_comes_next(people: dict[str, User]) -> None:
     assert not any(line.can_manage for line in freezes_in_words(access_for(people["carol"]), NOW))
 
 
+def test_whole_days_in_a_row_open_after_the_last_one(people: dict[str, User]) -> None:
+    days = {"starts_at": NOW - timedelta(hours=1), "duration_minutes": 24 * 60}
+    freeze("Audit", rule="FREQ=DAILY;COUNT=4", **days)
+    freeze("Closed", rule="FREQ=DAILY", **days)
+    lines = freezes_in_words(access_for(people["carol"]), NOW)
+    assert {line.freeze.name: line.state for line in lines} == {
+        "Audit": "holds changes, opens in 3 d 23 h",
+        "Closed": "holds changes, does not open by itself",
+    }
+
+
 def test_closed_window_holds_and_one_that_never_opens_says_so(people: dict[str, User]) -> None:
     freeze("Weekly", effect="allow", rule="FREQ=WEEKLY", starts_at=NOW - timedelta(days=6))
     freeze("Once", effect="allow", starts_at=NOW - timedelta(days=6))

@@ -37,6 +37,17 @@ def nightly(effect: str = DENY) -> Schedule:
     return Schedule(berlin(2020, 1, 1, 22), timedelta(hours=8), "Europe/Berlin", "FREQ=DAILY", effect)
 
 
+@pytest.mark.parametrize(
+    ("until", "opens"), [("20270131T000000", utc(2027, 1, 31, 23)), ("20290101T000000", None)]
+)
+def test_days_in_a_row_open_after_the_last_one(until: str, opens: datetime | None) -> None:
+    """Three months of whole days are one freeze, not more windows than anybody walks through."""
+    every_day = Schedule(
+        berlin(2026, 11, 1), timedelta(hours=24), "Europe/Berlin", f"FREQ=DAILY;UNTIL={until}"
+    )
+    assert opens_at([every_day], utc(2026, 11, 3, 12)) == opens
+
+
 def test_single_window_holds_from_its_start_until_just_before_its_end() -> None:
     once = Schedule(utc(2026, 3, 13, 16), timedelta(hours=8))
     assert not holding([once], utc(2026, 3, 13, 15, 59))
