@@ -284,6 +284,8 @@ def test_freezes_are_read_where_a_person_sees_something() -> None:
     bind(nina, "viewer", environment="staging", cluster="stage-core")
     assert {line.freeze.name for line in freezes_in_words(access_for(nina), NOW)} == {"Globbed", "Everywhere"}
     bind(nina, "viewer", cluster="stage-*", effect="deny")
+    assert freezes_in_words(access_for(nina), NOW) == []
+    bind(nina, "viewer", environment="development")
     assert {line.freeze.name for line in freezes_in_words(access_for(nina), NOW)} == {"Everywhere"}
 
 
