@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ from access.resources import ANYWHERE, Resource
 
 M = TypeVar("M", bound=Model)
 SEEING = "fleet.view"
+# The ledger is one chain over all places: it cannot be shown, verified or handed out without those that are denied.
+WHOLE = frozenset({"audit.view", "audit.export"})
 # `createsuperuser` makes the first admin; a binding row for it would be a second truth.
 SUPERUSER_BINDING = Binding(id=0, role="admin")
 
@@ -78,6 +81,8 @@ class Access:
         if self.token is not None and action not in SCOPES.get(self.token.scope, ()):
             return Decision(False, f"A token of scope {self.token.scope} may not {phrase_of(action)}.")
         decision = decide(self.bindings, action, resource, now)
+        if decision and action in WHOLE:
+            return whole(self.bindings, action, decision, now)
         if not decision or not self.narrowing:
             return decision
         narrowed = decide(self.narrowing, action, resource, now)
@@ -103,6 +108,17 @@ class Access:
             found = within(found, self.bindings, needed)
             found = within(found, self.narrowing, needed) if self.narrowing else found
         return found
+
+
+def whole(bindings: Iterable[Binding], action: str, decision: Decision, now: datetime) -> Decision:
+    """Return the decision on what is one thing for all places: a denial for a part of them is one of all of it."""
+    denying = [
+        b.id for b in bindings if not b.allows and in_force(b, now) and action in ROLES.get(b.role, ())
+    ]
+    if not denying:
+        return decision
+    text = f"A binding denies you to {phrase_of(action)} in a part of the console, and there is only the whole of it."
+    return Decision(False, text, tuple(denying))
 
 
 def within(queryset: QuerySet[M], bindings: Iterable[Binding], action: str) -> QuerySet[M]:

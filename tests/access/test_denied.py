@@ -77,3 +77,13 @@ def test_last_admin_keeps_all_of_the_place(people: dict[str, User]) -> None:
             actor=erin,
         )
     assert access_for(erin).can("access.manage").allowed
+
+
+@pytest.mark.parametrize("name", ["audit", "audit-export", "who-could"])
+def test_ledger_is_read_as_a_whole_or_not_at_all(as_: SignedIn, people: dict[str, User], name: str) -> None:
+    """It cannot be shown without its entries on a place that is denied, and names every service."""
+    assert as_("dan").get(reverse(name)).status_code != 403
+    deny(people["dan"], "auditor", service="payout-api")
+    refused = as_("dan").get(reverse(name))
+    assert refused.status_code == 403
+    assert "in a part of" in refused.content.decode()
