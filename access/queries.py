@@ -24,6 +24,7 @@ from access.decisions import (
     glob_regex,
     in_force,
     is_glob,
+    part_matches,
 )
 from access.models import ApiToken, RoleBinding
 from access.resources import ANYWHERE, Resource
@@ -150,6 +151,9 @@ def place_filter(binding: Binding, paths: Mapping[str, str]) -> Q | None:
             continue
         path = paths.get(name)
         if path is None:
+            # Rows without that part: a glob that may stand for nothing means them too, as in `decide`.
+            if part_matches(pattern, ""):
+                continue
             return None
         place &= Q(**{f"{path}__regex": glob_regex(pattern)}) if is_glob(pattern) else Q(**{path: pattern})
     return place

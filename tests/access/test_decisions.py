@@ -78,8 +78,8 @@ PARTS = {
     "environment": ["", "production", "staging"],
     "account_id": ["", "111122223333"],
     "region": ["", "us-east-1", "eu-west-1"],
-    "cluster": ["", "*", "prod-*", "prod-core", "staging-core"],
-    "service": ["", "*", "checkout-*", "cart-api", "c?rt-api"],
+    "cluster": ["", "*", "prod-*", "prod-core", "staging-core", "**"],
+    "service": ["", "*", "checkout-*", "cart-api", "c?rt-api", "**", "?*", "[ch]*", "cart-api|*", "Cart-*"],
 }
 BINDINGS = st.lists(
     st.builds(
@@ -104,6 +104,20 @@ def small_fleet(db: None) -> None:
         place = make_cluster(cluster, make_account(environment), region=region)
         for name in ("checkout-api", "cart-api"):
             make_service(name, place)
+
+
+@pytest.mark.parametrize("glob", ["*", "**", "?", "?*"])
+@pytest.mark.parametrize("allows", [True, False])
+def test_glob_for_the_service_means_the_same_for_a_cluster_in_decisions_and_lists(
+    small_fleet: None, glob: str, allows: bool
+) -> None:
+    access = Access(User(username="anyone"))
+    access.__dict__["bindings"] = [Binding(1, "viewer"), Binding(2, "viewer", service=glob, allows=allows)][
+        int(allows) :
+    ]
+    row = Cluster.objects.all()[0]
+    seen = access.visible(Cluster.objects.filter(pk=row.pk)).exists()
+    assert seen == bool(access.can("fleet.view", row.access_resource))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
