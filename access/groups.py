@@ -18,10 +18,10 @@ from access.decisions import ACTION_PHRASES, ROLES
 from access.models import GroupMapping
 from access.queries import access_for
 from access.records import binding_from
-from access.rules import admins_left, require_admin_left, require_rights
+from access.rules import SecondPersonMissing, admins_left, require_admin_left, require_rights
 from access.sso.people import PARTS, drop_bindings
 from access.step_up import require_recent_sign_in
-from access.wishes import Gain, wish_to_map
+from access.wishes import AccessMoved, Gain, wish_to_map
 from audit.actions import record
 from ecsconsole.http import ConsoleRequest, render_page
 
@@ -52,7 +52,11 @@ def group_mappings(request: ConsoleRequest) -> HttpResponse:
     if not form.is_valid():
         return show(request, form, status=422)
     mapping = form.save(commit=False)
-    outcome = add_mapping(mapping=mapping, actor=request.user, request=request)
+    try:
+        outcome = add_mapping(mapping=mapping, actor=request.user, request=request)
+    except (AccessMoved, SecondPersonMissing) as refusal:
+        form.add_error(None, f"{refusal.sentence} {refusal.advice}")
+        return show(request, form, status=refusal.status)
     done = f"{mapping.idp_group} gives {mapping.get_role_display()} from the next sign-in on."
     messages.info(request, f"{outcome.waits} waits for a second person." if outcome.waits else done)
     return HttpResponseRedirect(reverse("group-mappings"), status=303)

@@ -118,6 +118,19 @@ def test_mapping_that_means_nothing_is_refused(as_: SignedIn, fields: dict[str, 
     assert not GroupMapping.objects.exists()
 
 
+def test_mapping_that_needs_a_second_person_where_there_is_none_keeps_what_was_typed(
+    as_: SignedIn, settings: Any
+) -> None:
+    settings.ACCESS_SECOND_PERSON = True
+    fields = {"idp_group": "night-shift", "role": "operator", "environment": "production"}
+    answer = as_("erin").post(reverse("group-mappings"), fields)
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "there is nobody but you" in text
+    assert 'value="night-shift"' in text
+    assert not GroupMapping.objects.exists()
+
+
 def test_removed_mapping_takes_its_bindings_at_once(idp: Idp, as_: SignedIn) -> None:
     gone = GroupMapping.objects.create(idp_group="ops", role="operator")
     GroupMapping.objects.create(idp_group="watch", role="viewer")
