@@ -97,6 +97,13 @@ class Access:
         sets = [self.bindings, self.narrowing] if self.narrowing else [self.bindings]
         return all(allows_somewhere(bindings, action, now) for bindings in sets)
 
+    @property
+    def hides_services(self) -> bool:
+        """Whether a denial hides single clusters or services, so that what belongs to no service may tell of them."""
+        now = timezone.now()
+        denials = [b for b in (*self.bindings, *self.narrowing) if not b.allows and in_force(b, now)]
+        return any(SEEING in ROLES.get(b.role, ()) and (b.cluster or b.service) for b in denials)
+
     def visible(self, queryset: QuerySet[M], action: str = SEEING) -> QuerySet[M]:
         """Filter a queryset to what the person may see and do this to; agrees with `can` for every row.
 

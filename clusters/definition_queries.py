@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from clusters.models import Service, ServiceDeployment, Task, TaskDefinition
 from ecsconsole.http import ConsoleRequest
+
+if TYPE_CHECKING:
+    from access.queries import Access
 
 FAMILIES_PER_PAGE = 50
 REVISIONS_PER_PAGE = 50
@@ -32,10 +35,29 @@ def visible_definitions(request: ConsoleRequest) -> QuerySet[TaskDefinition]:
     A definition belongs to a region and to no cluster, so a binding to one cluster or service alone would hide it.
     """
     access = request.access
-    of_place = access.visible(TaskDefinition.objects.order_by()).values("pk")
+    of_place = without_hidden(access, access.visible(TaskDefinition.objects.order_by())).values("pk")
     running = access.visible(Service.objects.order_by()).values("task_definition_arn")
     deployed = access.visible(ServiceDeployment.objects.order_by()).values("task_definition_arn")
     return TaskDefinition.objects.filter(Q(pk__in=of_place) | Q(arn__in=running) | Q(arn__in=deployed))
+
+
+def without_hidden(access: Access, definitions: QuerySet[TaskDefinition]) -> QuerySet[TaskDefinition]:
+    """Leave out the families of services that a denial hides, unless a service that is seen runs them as well."""
+    if not access.hides_services:
+        return definitions
+    seen = access.visible(Service.objects.order_by())
+    hidden = Service.objects.order_by().exclude(pk__in=seen.values("pk"))
+    return definitions.filter(~Exists(run_by(hidden)) | Exists(run_by(seen)))
+
+
+def run_by(services: QuerySet[Service]) -> QuerySet[TaskDefinition]:
+    """Return the definitions of the family of an outer row that services run or have run."""
+    deployed = ServiceDeployment.objects.order_by().filter(service__in=services.values("pk"))
+    arns = Q(arn__in=services.values("task_definition_arn")) | Q(
+        arn__in=deployed.values("task_definition_arn")
+    )
+    same = {name: OuterRef(name) for name in ("account", "region", "family")}
+    return TaskDefinition.objects.order_by().filter(arns, **same)
 
 
 def find_families(request: ConsoleRequest, text: str, number: str | None) -> Page[Any]:

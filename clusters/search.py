@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from clusters.definition_queries import without_hidden
 from clusters.models import Cluster, Service, Task, TaskDefinition
 from clusters.sources import sources_of
 from clusters.status import ATTENTION, SEVERITY, Status
@@ -205,6 +206,7 @@ def find_task_definitions(access: Access, words: str) -> Section:
     """Return families by name, each once, and one revision for `family:12`."""
     family, _, number = words.partition(":")
     definitions = access.visible(TaskDefinition.objects.filter(family__icontains=family))
+    definitions = without_hidden(access, definitions)
     if is_number(number):
         definitions = definitions.filter(revision=int(number))
     found = definitions.select_related("account").defer("facts").order_by("family", "-revision")[: LIMIT * 10]

@@ -12,7 +12,7 @@ from django.utils import timezone
 from access.queries import access_for
 from clusters.models import Service
 from deployments.models import Change, Override, ReviewComment
-from tests.builders import bind, make_change, make_cluster, make_service
+from tests.builders import bind, make_change, make_cluster, make_service, make_task_definition
 from tests.conftest import SignedIn
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +74,31 @@ def test_what_another_role_lets_somebody_do_to_it(change: Change, people: dict[s
     assert access.can("service.deploy", change.access_resource)
     for action in ("fleet.view", "logs.view", "service.deploy", "change.approve"):
         assert not access.visible(Service.objects.all(), action).exists()
+
+
+def test_its_task_definition(change: Change, as_: SignedIn, people: dict[str, User]) -> None:
+    """A definition names images, commands and variables, and belongs to no service: it goes with those that ran it."""
+    hidden, shared = (
+        make_task_definition(change.service),
+        make_task_definition(change.service, 8, family="shared"),
+    )
+    older = make_task_definition(change.service, 6)
+    beside = make_service("cart-api", change.service.cluster, task_definition_arn=shared.arn)
+    change.service.service_deployments.create(
+        arn="arn:1", status="SUCCESSFUL", task_definition_arn=shared.arn, created_at=timezone.now()
+    )
+    carol = as_("carol")
+    families, found = reverse("task-definitions"), reverse("search")
+    for name in (NAME, "shared"):
+        assert f"{name}:" in carol.get(found, {"q": name}).content.decode()
+    hide(people["carol"], "viewer")
+    for definition in (hidden, older):
+        assert carol.get(definition.get_absolute_url()).status_code == 404
+    assert NAME not in carol.get(families).content.decode()
+    assert f"{NAME}:" not in carol.get(found, {"q": NAME}).content.decode()
+    assert beside.name
+    assert carol.get(shared.get_absolute_url()).status_code == 200
+    assert "shared:" in carol.get(found, {"q": "shared"}).content.decode()
+    hide_all = bind(people["carol"], "viewer", service="cart-*", effect="deny")
+    assert carol.get(shared.get_absolute_url()).status_code == 404
+    hide_all.delete()
