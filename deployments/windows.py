@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ FREQUENCIES = (DAILY, WEEKLY, MONTHLY, YEARLY)
 # How far ahead an opening is looked for, and how many windows in a row are walked through on the way.
 HORIZON = timedelta(days=400)
 MOST_WINDOWS = 60
+UNTIL_A_DAY = re.compile(r"(UNTIL=\d{8})(?![\dT])")
 
 
 class InvalidRuleError(ValueError):
@@ -60,8 +62,10 @@ def parse_rule(text: str, first: datetime) -> rrule:
     if any(word in text.upper() for word in ("DTSTART", "RDATE", "EXDATE", "EXRULE", "\n")):
         raise InvalidRuleError("Write one rule only, such as FREQ=WEEKLY;BYDAY=FR.")
     try:
-        # The series counts in wall-clock time, so an UNTIL in UTC is read as the clock on the wall.
-        found = rrulestr(text.replace("Z;", ";").removesuffix("Z"), dtstart=first, cache=True)
+        # The series counts in wall-clock time, so an UNTIL in UTC is read as the clock on the wall; one that names a
+        # day alone means all of it, as calendars read it.
+        wall = UNTIL_A_DAY.sub(r"\1T235959", text.upper().replace("Z;", ";").removesuffix("Z"))
+        found = rrulestr(wall, dtstart=first, cache=True)
     except (ValueError, TypeError, AttributeError, IndexError) as error:
         raise InvalidRuleError(f"{text[:80]} is not a rule of RFC 5545: {error}.") from error
     if not isinstance(found, rrule) or found._freq not in FREQUENCIES:  # type: ignore[attr-defined]

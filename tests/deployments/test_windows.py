@@ -48,6 +48,15 @@ def test_days_in_a_row_open_after_the_last_one(until: str, opens: datetime | Non
     assert opens_at([every_day], utc(2026, 11, 3, 12)) == opens
 
 
+@pytest.mark.parametrize("until", ["20261231", "20261231T235959", "20261231T235959Z"])
+def test_series_until_a_day_holds_on_that_day_as_its_words_say(until: str) -> None:
+    office = Schedule(
+        berlin(2026, 12, 1, 8), timedelta(hours=10), "Europe/Berlin", f"FREQ=DAILY;UNTIL={until};INTERVAL=1"
+    )
+    assert window_with(office, berlin(2026, 12, 31, 9))
+    assert not window_with(office, berlin(2027, 1, 1, 9))
+
+
 def test_single_window_holds_from_its_start_until_just_before_its_end() -> None:
     once = Schedule(utc(2026, 3, 13, 16), timedelta(hours=8))
     assert not holding([once], utc(2026, 3, 13, 15, 59))
