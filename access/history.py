@@ -85,6 +85,9 @@ class State:
     groups: dict[str, str] = field(default_factory=dict)
     bindings: dict[int, HeldBinding] = field(default_factory=dict)
     untold: list[int] = field(default_factory=list)
+    # What stood before the latest snapshot, for all of its parts.
+    people_before: dict[str, Known] = field(default_factory=dict)
+    bindings_before: dict[int, HeldBinding] = field(default_factory=dict)
 
     def held_by(self, person: str) -> list[HeldBinding]:
         """Return the bindings of a person and of the groups they were in."""
@@ -145,15 +148,13 @@ def take(state: State, entry: Entry) -> None:
 def take_snapshot(state: State, data: Mapping[str, Any], source: Source) -> None:
     """Begin anew from a snapshot; what earlier entries said of the same keeps its own source."""
     if data.get("part", 1) == 1:
-        old_people, old_bindings = state.people, state.bindings
+        state.people_before, state.bindings_before = state.people, state.bindings
         state.people, state.groups, state.bindings, state.untold = {}, {}, {}, []
-    else:
-        old_people, old_bindings = {}, {}
     for facts in data.get("people", ()):
-        known = old_people.get(facts["id"])
+        known = state.people_before.get(facts["id"])
         state.people[facts["id"]] = known if known and known.facts == facts else Known(facts, source)
     for facts in data.get("bindings", ()):
-        held = old_bindings.get(facts["binding"])
+        held = state.bindings_before.get(facts["binding"])
         same = held is not None and held.facts == facts
         state.bindings[facts["binding"]] = held if held and same else HeldBinding(facts, source)
     for facts in data.get("groups", ()):

@@ -195,6 +195,21 @@ def test_large_console_is_written_down_in_parts(
     assert told() == live_state()
 
 
+def test_snapshot_in_parts_forgets_nobody_who_gave_something(
+    people: dict[str, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("access.snapshots.ROWS_PER_ENTRY", 4)
+    take_snapshot(actor="system")
+    actions.add_binding(subject=people["mallory"], values={"role": "operator"}, actor=people["erin"])
+    # Written past the console, which the next snapshot has to tell.
+    bind(people["carol"], "operator")
+    assert take_snapshot(actor="system") > 2
+    now = timezone.now()
+    found = who_could(bindings_at(access_entries(), now), DEPLOY, CHECKOUT, now)
+    mallory = next(one for one in found if one.name == "mallory")
+    assert [(held.source.actor, held.source.is_snapshot) for held in mallory.by] == [("erin", False)]
+
+
 def test_renamed_person_is_still_the_same(people: dict[str, User]) -> None:
     take_snapshot(actor="system")
     User.objects.filter(pk=people["alice"].pk).update(username="alicia")
