@@ -147,8 +147,10 @@ def gains_of(wish: Wish) -> list[Gain]:
         after = binding_from(values["after"]) if wish.kind == Kind.CHANGE else None
         return [gain(binding_from(before), after, before["subject"])]
     if wish.kind == Kind.MAP:
-        # Whoever comes with the group: nobody here yet, and the asker perhaps among them.
-        return [Gain(None, binding_from(dict(values)), frozenset())]
+        # Whoever comes with the group; of those here it is known by what the group gives them already.
+        members = RoleBinding.objects.filter(mapping__idp_group=values["idp_group"], user__isnull=False)
+        people = frozenset(members.values_list("user_id", flat=True))
+        return [Gain(None, binding_from(dict(values)), people)]
     person = person_of(values)
     if wish.kind == Kind.ENABLE:
         return gains_of_enabling(person)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.urls import reverse
 
+from access.actions import approve_request
+from access.groups import add_mapping
 from access.models import GroupMapping, RoleBinding
+from access.wishes import AccessMoved
 from audit.models import AuditEntry
 from tests.access.idp import Idp
 from tests.access.signing import person, roles, sign_in
@@ -129,6 +133,23 @@ def test_mapping_that_needs_a_second_person_where_there_is_none_keeps_what_was_t
     assert "there is nobody but you" in text
     assert 'value="night-shift"' in text
     assert not GroupMapping.objects.exists()
+
+
+def test_mapping_of_ones_own_group_waits_for_somebody_else(idp: Idp, people: dict[str, User]) -> None:
+    """Whoever holds something by a group is known to be in it, and would have the new role at the next sign-in."""
+    GroupMapping.objects.create(idp_group="platform", role="admin")
+    for sub in ("ida-1", "kim-1"):
+        idp.knows(sub, preferred_username=sub[:3], groups=["platform"])
+        sign_in(idp, sub)
+    ida, kim = person("ida-1"), person("kim-1")
+    wish = GroupMapping(idp_group="platform", role="release_manager", environment="staging")
+    asked = add_mapping(mapping=wish, actor=ida).waits
+    assert asked
+    assert "widens ida's own access" in asked.why
+    with pytest.raises(AccessMoved, match="your own access"):
+        approve_request(asked=asked, actor=kim)
+    approve_request(asked=asked, actor=people["erin"])
+    assert GroupMapping.objects.filter(role="release_manager").exists()
 
 
 def test_removed_mapping_takes_its_bindings_at_once(idp: Idp, as_: SignedIn) -> None:
