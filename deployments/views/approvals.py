@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,6 +46,7 @@ from deployments.review import Review, figures_of, open_reviews, review_of, sent
 from deployments.risk import Cue, cues_of, look_elsewhere
 from deployments.states import State
 from deployments.summary import Line, lines_of
+from ecsconsole.errors import ConsoleError
 from ecsconsole.http import ConsoleRequest, render_page
 
 SHOWN = 30
@@ -207,7 +210,8 @@ def approve(request: ConsoleRequest, pk: int) -> HttpResponse:
     found = get_change(request, pk)
     request.access.require("change.approve", found.access_resource)
     require_recent_sign_in(request, found.access_resource)
-    approve_change(**decision(request, found))
+    with comment_kept(request):
+        approve_change(**decision(request, found))
     state = (
         "approved and queued" if found.state == State.QUEUED else "approved by you; it needs others as well"
     )
@@ -223,7 +227,8 @@ def reject(request: ConsoleRequest, pk: int) -> HttpResponse:
     if not request.POST.get("comment", "").strip():
         messages.error(request, f"CR-{found.pk} is not rejected: say why, so that its requester knows.")
         return HttpResponseRedirect(found.get_absolute_url(), status=303)
-    reject_change(**decision(request, found))
+    with comment_kept(request):
+        reject_change(**decision(request, found))
     messages.info(request, f"CR-{found.pk} is rejected. Nothing was changed in AWS.")
     return HttpResponseRedirect(found.get_absolute_url(), status=303)
 
@@ -236,9 +241,10 @@ def comment(request: ConsoleRequest, pk: int) -> HttpResponse:
     try:
         if request.POST.get("do") == "send-back":
             request.access.require("change.approve", found.access_resource)
-            ask_for_change(
-                change=found, approver=request.user, access=request.access, comment=said, request=request
-            )
+            with comment_kept(request):
+                ask_for_change(
+                    change=found, approver=request.user, access=request.access, comment=said, request=request
+                )
             messages.info(request, f"CR-{found.pk} is sent back to {found.requester.get_username()}.")
         else:
             comment_on_change(
@@ -270,6 +276,17 @@ def review(request: ConsoleRequest, pk: int) -> HttpResponse:
     except ConfirmationMissing as error:
         messages.error(request, error.errors["review"])
     return HttpResponseRedirect(found.get_absolute_url(), status=303)
+
+
+@contextmanager
+def comment_kept(request: ConsoleRequest) -> Iterator[None]:
+    """Show on the page of a refusal what was typed, where somebody was faster or something moved meanwhile."""
+    try:
+        yield
+    except ConsoleError as error:
+        if said := request.POST.get("comment", "").strip():
+            error.details["Your comment"] = said
+        raise
 
 
 def decision(request: ConsoleRequest, change: Change) -> dict[str, Any]:

@@ -183,3 +183,13 @@ def test_card_says_when_it_is_too_early_to_approve(change: Change, as_: AsPerson
     card = text(as_("bob"), reverse("approvals"))
     assert "given now, it would be void by then. Approve it after" in card
     assert ">Reject</button>" in card
+
+
+@pytest.mark.parametrize("view", ["approve-change", "reject-change", "comment-change"])
+def test_word_that_came_too_late_is_not_lost(change: Change, as_: AsPerson, view: str) -> None:
+    """Somebody decided, or the policy moved, while it was typed."""
+    Change.objects.update(state=State.REJECTED)
+    said = {"comment": "Fine by me once <b>the digest</b> is pinned", "do": "send-back"}
+    answer = as_("bob").post(reverse(view, args=[change.pk]), said)
+    assert answer.status_code == 409
+    assert "Fine by me once &lt;b&gt;the digest&lt;/b&gt; is pinned" in answer.content.decode()
