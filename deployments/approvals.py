@@ -98,11 +98,14 @@ class TooEarly:
 
 def too_early(change: Change, now: datetime) -> TooEarly | None:
     """Return why an approval given now could not be used, None when it could."""
-    wanted = Requirement.from_json(change.requirement)
-    begins_at = change.created_at + wanted.wait
-    if change.scheduled_at is not None:
-        begins_at = max(begins_at, change.scheduled_at)
-    return TooEarly(change, begins_at, wanted.expiry) if now + wanted.expiry <= begins_at else None
+    begins_at, holds = opens_at(change), Requirement.from_json(change.requirement).expiry
+    return TooEarly(change, begins_at, holds) if now + holds <= begins_at else None
+
+
+def opens_at(change: Change) -> datetime:
+    """Return from when on a change may begin: its own hour, or the end of the wait that its policies ask for."""
+    waited = change.created_at + Requirement.from_json(change.requirement).wait
+    return max(waited, change.scheduled_at or waited)
 
 
 def shortage(requirement: Requirement, people: Iterable[Voice], authors: Iterable[int]) -> list[str]:

@@ -16,7 +16,7 @@ from clusters.models import Service
 from deployments import machine, waking
 from deployments.actions.allowing import note, require, require_cancel
 from deployments.addresses import asking_page
-from deployments.approvals import void_approvals
+from deployments.approvals import opens_at, void_approvals
 from deployments.errors import (
     AnotherChangeActive,
     ChangeRefused,
@@ -28,7 +28,6 @@ from deployments.errors import (
 from deployments.models import Change, Override
 from deployments.overrides import PERMISSIONS, check_override, set_aside, write_override
 from deployments.plans import CLICK, TYPED, Plan, make_plan
-from deployments.policies import Requirement
 from deployments.queueing import active_change, gives_way
 from deployments.states import NOT_BEGUN, State
 from deployments.terms import NOW, IfBusy, Terms, error_of_hour
@@ -277,8 +276,7 @@ def deadline_of(plan: Plan, terms: Terms, now: datetime, waits: bool) -> datetim
 
 def begins_by(change: Change, now: datetime) -> datetime:
     """Return until when a change to which everybody has agreed must have begun: counted from its hour, or its wait."""
-    opens = change.created_at + Requirement.from_json(change.requirement).wait
-    return max(now, opens, change.scheduled_at or now) + QUEUE_LIMIT
+    return max(now, opens_at(change)) + QUEUE_LIMIT
 
 
 def check_times(terms: Terms, now: datetime) -> None:
