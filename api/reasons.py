@@ -8,7 +8,7 @@ from clusters.causes import cause_of
 from clusters.derive import failure_of
 from clusters.models import Task
 from clusters.strip import has_failed
-from deployments.approvals import still_missing
+from deployments.approvals import opens_at, still_missing
 from deployments.models import Change
 from deployments.states import State
 
@@ -45,6 +45,8 @@ def diagnosis_of(change: Change, *, is_brief: bool = False) -> Reason | None:
     trouble = str(change.progress.get("trouble") or "")
     if change.is_active and trouble:
         return {"rule": "trouble", "text": trouble}
+    if state == State.QUEUED and (opens := opens_at(change)) > timezone.now():
+        return {"rule": "scheduled", "text": f"Begins at {opens:%d %b %H:%M} UTC."}
     waiting = (change.progress.get("rollout") or {}).get("waiting_for") or {}
     if waiting and (change.is_active or state in ENDED_BADLY):
         return {"rule": str(waiting.get("id", "")), "text": str(waiting.get("sentence", ""))}

@@ -278,6 +278,7 @@ class ChangeOut(Schema):
     reason: str
     ticket: str
     created_at: datetime
+    scheduled_at: datetime | None = Field(description="When it was asked to begin; null for at once.")
     dispatched_at: datetime | None
     finished_at: datetime | None
     url: str = Field(description="The page of the change.")

@@ -113,6 +113,7 @@ def show_change(request: HttpRequest, change: Change, *, is_brief: bool = False)
         "reason": change.reason,
         "ticket": change.ticket,
         "created_at": change.created_at,
+        "scheduled_at": change.scheduled_at,
         "dispatched_at": change.dispatched_at,
         "finished_at": change.finished_at,
         "url": request.build_absolute_uri(change.get_absolute_url()),

@@ -152,9 +152,15 @@ def test_request_waits_its_turn_or_its_hour_where_it_asks_for_that(dev_rig: Rig,
     assert (status, body["error"]["change"]) == (409, first["id"])
     status, body = ci.post("/changes", wish(dev_rig, "scale", desired_count=3, if_busy="queue"))
     assert (status, body["state"]) == (201, "queued")
-    later = (timezone.now() + timedelta(hours=2)).isoformat()
-    status, body = ci.post("/changes", wish(dev_rig, "scale", desired_count=4, scheduled_at=later))
-    assert status == 201
+    later = timezone.now().replace(microsecond=0) + timedelta(hours=2)
+    status, body = ci.post(
+        "/changes", wish(dev_rig, "scale", desired_count=4, scheduled_at=later.isoformat())
+    )
+    assert (status, datetime.fromisoformat(body["scheduled_at"])) == (201, later)
+    assert (body["diagnosis"]["rule"], f"{later:%d %b %H:%M}" in body["diagnosis"]["text"]) == (
+        "scheduled",
+        True,
+    )
     scheduled = dev_rig.wake(Change.objects.get(pk=body["id"]))
     assert scheduled.scheduled_at is not None
     body = ci.get(f"/changes/{scheduled.pk}")[1]
