@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.contrib.auth.models import Group, User
 
 from access.decisions import ROLES, Binding, covers, in_force
 from access.queries import Access, access_for
 from access.resources import Resource
-from clusters.spans import spell
 from deployments.models import Approval, Change
 from deployments.policies import Requirement, Voice
 
@@ -76,35 +74,10 @@ def still_missing(change: Change, now: datetime) -> list[str]:
     return Requirement.from_json(change.requirement).missing(voices_for(change, now))
 
 
-@dataclass(frozen=True, slots=True)
-class TooEarly:
-    """An approval that would be void before its change may begin."""
-
-    change: Change
-    begins_at: datetime
-    holds: timedelta
-
-    @property
-    def sentence(self) -> str:
-        return (
-            f"CR-{self.change.pk} begins on {self.begins_at:%d %b %H:%M} UTC at the earliest, and an approval holds "
-            f"{spell(self.holds)}: given now, it would be void by then."
-        )
-
-    @property
-    def advice(self) -> str:
-        return f"Approve it after {self.begins_at - self.holds:%d %b %H:%M} UTC."
-
-
-def too_early(change: Change, now: datetime) -> TooEarly | None:
-    """Return why an approval given now could not be used, None when it could."""
-    begins_at, holds = opens_at(change), Requirement.from_json(change.requirement).expiry
-    return TooEarly(change, begins_at, holds) if now + holds <= begins_at else None
-
-
-def opens_at(change: Change) -> datetime:
-    """Return from when on a change may begin: its own hour, or the end of the wait that its policies ask for."""
-    waited = change.created_at + Requirement.from_json(change.requirement).wait
+def opens_at(change: Change, requirement: Requirement | None = None) -> datetime:
+    """Return from when on a change may begin: its own hour, or the end of the wait that is asked for."""
+    wanted = requirement or Requirement.from_json(change.requirement)
+    waited = change.created_at + wanted.wait
     return max(waited, change.scheduled_at or waited)
 
 
@@ -117,7 +90,12 @@ def shortage(requirement: Requirement, people: Iterable[Voice], authors: Iterabl
 def write_decision(
     change: Change, approver: User, decision: Approval.Decision, comment: str, now: datetime
 ) -> Approval:
-    """Write a decision, bound to exactly this spec on this base under these policies, for a limited time."""
+    """Write a decision, bound to exactly this spec on this base under these policies, for a limited time.
+
+    Its time counts from the moment at which the change may begin: whoever agrees on Friday to what begins on Monday
+    means Monday, and everything is looked at again then.
+    """
+    holds = Requirement.from_json(change.requirement).expiry
     return Approval.objects.create(
         change=change,
         spec_sha256=change.spec_sha256,
@@ -127,7 +105,7 @@ def write_decision(
         decision=decision,
         comment=comment,
         created_at=now,
-        expires_at=now + Requirement.from_json(change.requirement).expiry,
+        expires_at=max(now, opens_at(change)) + holds,
     )
 
 

@@ -12,7 +12,7 @@ from access.queries import access_for
 from audit.actions import record
 from clusters.service_view import primary_of
 from deployments import machine
-from deployments.approvals import standing_approvals, still_missing, void_approvals
+from deployments.approvals import opens_at, standing_approvals, still_missing, void_approvals
 from deployments.errors import InvalidSpec, LostRace
 from deployments.estimates import ROLLS_OUT
 from deployments.fingerprint import Base, sha256_of, what_moved
@@ -147,9 +147,7 @@ def not_yet(run: Run) -> Next | None:
     """Return when to come back for a change whose hour has not come, or that a freeze holds up."""
     change = run.change
     # By the policies of now: one that asks for a wait and for nobody makes no approval void.
-    opens = change.created_at + requirement_now(change).wait
-    if change.scheduled_at is not None:
-        opens = max(opens, change.scheduled_at)
+    opens = opens_at(change, requirement_now(change))
     if run.now < opens:
         return Next(wake_in=(opens - run.now).total_seconds(), note=f"Begins at {opens:%d %b %H:%M} UTC.")
     without = set_aside_by(change).freeze_ids

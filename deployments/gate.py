@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from clusters.models import Service
 from clusters.spans import spell
-from deployments.approvals import authors_of, too_early
+from deployments.approvals import authors_of
 from deployments.models import Change, Kind
 from deployments.pauses import CONTINUE, ROLLBACK, Pause
 from deployments.queueing import waits_turn
@@ -145,7 +145,7 @@ def queued_title(change: Change, text: str) -> str:
 
 
 def approval_gate(change: Change, access: Access, review: Review, now: datetime) -> Gate:
-    reason, early = why_not_approve(change, access, review), too_early(change, now)
+    reason = why_not_approve(change, access, review)
     approve = Choice(
         "approve-change",
         "Approve",
@@ -155,7 +155,7 @@ def approval_gate(change: Change, access: Access, review: Review, now: datetime)
         "Approve",
         "check",
         "primary",
-        reason or (f"{early.sentence} {early.advice}" if early else ""),
+        reason,
         "Comment",
     )
     reject = Choice(

@@ -154,7 +154,7 @@ def make_plan(
     from deployments.policies import requirement_at
     from deployments.preflight import common_checks
     from deployments.terms import NOW
-    from deployments.timing import for_later, schedule_checks, timing_checks
+    from deployments.timing import for_later, timing_checks
     from deployments.verbs import verb_for
 
     terms = terms or NOW
@@ -169,7 +169,6 @@ def make_plan(
     checks = [
         *common_checks(service, verb, access, now),
         *timing_checks(service, kind, asked, verb, terms, aside, hold, begins),
-        *schedule_checks(terms, requirement, now),
         *verb.preflight(service, asked),
     ]
     return Plan(

@@ -16,7 +16,6 @@ from deployments.queueing import active_change, slot_check
 from deployments.terms import IfBusy, Terms
 
 if TYPE_CHECKING:
-    from deployments.policies import Requirement
     from deployments.verbs.base import Verb
 
 # A freeze this near is said: what begins now may still be running then.
@@ -40,22 +39,10 @@ def timing_checks(
     checks = [freeze_check(service, kind, spec, aside, hold, begins)]
     if verb.takes_slot:
         checks.insert(0, slot_check(service, verb, terms))
+    if terms.scheduled_at is not None:
+        text = f"Begins at {terms.scheduled_at:%d %b %H:%M} UTC, after everything here was checked again."
+        checks.append(Check("scheduled", "Schedule", OK, text))
     return checks
-
-
-def schedule_checks(terms: Terms, requirement: Requirement, now: datetime) -> list[Check]:
-    """Say when a scheduled change begins, and from when on an approval lasts until then."""
-    if (at := terms.scheduled_at) is None:
-        return []
-    text = f"Begins at {at:%d %b %H:%M} UTC, after everything here was checked again."
-    lasts_from = at - requirement.expiry
-    if not requirement.is_needed or lasts_from <= now:
-        return [Check("scheduled", "Schedule", OK, text)]
-    text = (
-        f"{text} An approval holds for {spell(requirement.expiry)}, so it has to be given after"
-        f" {lasts_from:%d %b %H:%M} UTC to last until then."
-    )
-    return [Check("scheduled", "Schedule", WARN, text)]
 
 
 def for_later(checks: list[Check], service: Service, verb: Verb, terms: Terms) -> list[Check]:

@@ -13,14 +13,7 @@ from access.queries import Access
 from deployments import machine, waking
 from deployments.actions.allowing import note, require
 from deployments.actions.requesting import begins_by
-from deployments.approvals import (
-    PERMISSION,
-    authors_of,
-    still_missing,
-    too_early,
-    void_approvals,
-    write_decision,
-)
+from deployments.approvals import PERMISSION, authors_of, still_missing, void_approvals, write_decision
 from deployments.errors import ApprovalRefused, ConfirmationMissing, LostRace, PlanMoved, WrongState
 from deployments.fingerprint import sha256_of, what_moved
 from deployments.models import Approval, Change, ReviewComment
@@ -47,8 +40,6 @@ def approve_change(
     check_voice(change, approver, access, now, request)
     check_turn(change)
     check_still_so(change, now)
-    if early := too_early(change, now):
-        raise WrongState(early.sentence, advice=early.advice)
     with transaction.atomic():
         hold(change, approver, now)
         approval = write_decision(change, approver, Approval.Decision.APPROVE, comment, now)

@@ -120,11 +120,6 @@ def check_policy(policy: ApprovalPolicy) -> None:
     for name, least, most in limits:
         if not least <= getattr(policy, name) <= most:
             errors[name] = f"Give a number from {least} to {most}."
-    asks = policy.approvals or policy.must_include
-    if asks and not errors and policy.wait_minutes >= policy.expiry_hours * 60:
-        errors["wait_minutes"] = (
-            f"An approval holds {policy.expiry_hours} h, so it would be void before this wait is over."
-        )
     for name in ("eligible", "must_include"):
         if wrong := [who for who in getattr(policy, name) if not is_known(str(who))]:
             errors[name] = (

@@ -26,7 +26,6 @@ from deployments.actions import (
     comment_on_change,
     reject_change,
 )
-from deployments.approvals import TooEarly, too_early
 from deployments.calendar import default_zone, freezes_in_words, month_of
 from deployments.errors import ConfirmationMissing, WrongState
 from deployments.gate import why_not_approve
@@ -67,7 +66,6 @@ class Item:
     reason: str
     review: Review
     is_soon: bool
-    early: TooEarly | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +198,6 @@ def item_of(
         reason=why_not_approve(change, request.access, review),
         review=review,
         is_soon=soon,
-        early=too_early(change, now),
     )
 
 

@@ -177,14 +177,6 @@ def test_request_comes_back_to_those_whose_approval_no_longer_counts(
     assert change.title in text(as_("bob"), reverse("approvals"))
 
 
-def test_card_says_when_it_is_too_early_to_approve(change: Change, as_: AsPerson) -> None:
-    assert "Too early" not in text(as_("bob"), reverse("approvals"))
-    Change.objects.update(scheduled_at=timezone.now() + timedelta(days=3))
-    card = text(as_("bob"), reverse("approvals"))
-    assert "given now, it would be void by then. Approve it after" in card
-    assert ">Reject</button>" in card
-
-
 @pytest.mark.parametrize("view", ["approve-change", "reject-change", "comment-change"])
 def test_word_that_came_too_late_is_not_lost(change: Change, as_: AsPerson, view: str) -> None:
     """Somebody decided, or the policy moved, while it was typed."""

@@ -290,18 +290,6 @@ def test_hour_before_the_end_of_a_wait_begins_at_that_end(rig: Rig) -> None:
     assert change.dispatched_at == change.created_at + timedelta(hours=3)
 
 
-@pytest.mark.parametrize(("hours", "level"), [(20, "ok"), (48, "warn")])
-def test_approval_that_would_be_over_at_the_hour_is_warned_of(rig: Rig, hours: int, level: str) -> None:
-    rig.push("v2")
-    at = rig.now + timedelta(hours=hours)
-    plan = rig.plan("deploy", image_spec("v2"), terms=Terms(scheduled_at=at))
-    check = next(item for item in plan.checks if item.id == "scheduled")
-    assert check.level == level
-    assert (f"after {at - timedelta(hours=24):%d %b %H:%M} UTC to last until then" in check.text) == (
-        level == "warn"
-    )
-
-
 def test_scheduled_change_that_needs_no_approval_any_more_still_begins_at_its_hour(rig: Rig) -> None:
     rig.push("v2")
     change = rig.ask("deploy", image_spec("v2"), terms=Terms(scheduled_at=rig.now + timedelta(hours=5)))
