@@ -66,8 +66,8 @@ def close_review(page: Page, found: str) -> None:
     card = page.locator("article.req", has_text="Review:")
     expect(card).to_contain_text(FREEZE)
     card.locator("input[name=review]").fill(found)
-    card.get_by_role("button", name="Justified", exact=True).click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        card.get_by_role("button", name="Justified", exact=True).click()
     page.goto("/approvals/")
     expect(page.locator("article.req", has_text="Review:")).to_have_count(0)
 
@@ -90,7 +90,8 @@ def test_freeze_holds_everybody_until_a_second_manager_agrees_to_go_past_it(
     expect(card).to_contain_text(f"Goes past{FREEZE}")
     expect(card).to_contain_text("Pickers stand still")
     card.locator("input[name=comment]").fill("Go")
-    card.get_by_role("button", name="Approve").click()
+    with second.expect_navigation():
+        card.get_by_role("button", name="Approve").click()
     expect(frozen.locator(".page-head")).to_contain_text("Succeeded", timeout=ROLLOUT)
     # Whoever asked never closes it.
     frozen.goto("/approvals/")

@@ -32,11 +32,15 @@ def descendants(pid: int) -> list[int]:
 
 def named(demo: Demo, fragment: str) -> list[int]:
     """Return the demo's processes whose command line holds a text."""
-    return [
-        pid
-        for pid in descendants(demo.process.pid)
-        if fragment in Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    ]
+    return [pid for pid in descendants(demo.process.pid) if fragment in command_of(pid)]
+
+
+def command_of(pid: int) -> str:
+    """Return a process's command line, empty where it has ended since it was listed."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_demo_is_ready_when_it_says_so(demo: Demo) -> None:
