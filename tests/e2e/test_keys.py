@@ -110,14 +110,21 @@ def test_what_was_typed_outlives_the_session(sign_in: OpenAs) -> None:
     expect(page.locator("main")).to_contain_text("Typed before the night")
 
 
+def until_renewed(options: Locator, ask: Callable[[], None]) -> None:
+    """Have the palette ask the server, and wait until its answer has taken the place of what is shown."""
+    expect(options.first).to_be_visible()
+    options.first.evaluate("option => { option.dataset.early = '' }")
+    ask()
+    expect(options.page.locator("#palette [data-early]")).to_have_count(0)
+    expect(options.and_(options.page.locator("[aria-selected=true]"))).to_have_count(1)
+
+
 def look_for(page: Page, text: str) -> Locator:
-    """Open the palette and return the options, once they are what was found for the text and not for its beginning."""
+    """Open the palette and return the options that were found for a text."""
     page.keyboard.press("/")
     expect(page.locator("#palette-input")).to_be_focused()
-    page.locator("#palette-input").fill(text)
     options = page.locator("#palette [role=option]")
-    expect(options.first).to_contain_text(text)
-    expect(options.first).to_have_attribute("aria-selected", "true")
+    until_renewed(options, lambda: page.locator("#palette-input").fill(text))
     return options
 
 
@@ -136,13 +143,9 @@ def test_results_that_come_late_leave_the_selection_where_it_was_moved(sign_in: 
     options = look_for(page, "cart-api")
     page.keyboard.press("ArrowDown")
     chosen = options.nth(1).get_attribute("href")
-    options.first.evaluate("option => { option.dataset.early = '' }")
-    page.locator("#palette-input").dispatch_event("palette:open")  # Asks once more.
-    expect(page.locator("#palette [data-early]")).to_have_count(0)
+    until_renewed(options, lambda: page.locator("#palette-input").dispatch_event("palette:open"))
     # By its address: the order may change while the inventory of a new demo comes in.
-    selected = page.locator("#palette [aria-selected=true]")
-    expect(selected).to_have_count(1)
-    assert selected.get_attribute("href") == chosen
+    assert page.locator("#palette [aria-selected=true]").get_attribute("href") == chosen
 
 
 def test_who_signs_out_is_not_told_that_their_session_ended(sign_in: OpenAs) -> None:
