@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from functools import partial
+from functools import lru_cache, partial
 
 import redis
 import structlog
@@ -65,15 +65,15 @@ class Bus:
             self._away_since = 0.0
 
 
-_bus: Bus | None = None
+@lru_cache
+def bus_at(url: str) -> Bus:
+    """Return this process's bus at an address, which keeps its connection and knows when it is away."""
+    return Bus(url)
 
 
 def publish(*names: str) -> bool:
     """Nudge now, for what is already committed; False when the bus is away."""
-    global _bus
-    if _bus is None:
-        _bus = Bus(settings.REDIS_URL)
-    return _bus.publish(*names)
+    return bus_at(settings.REDIS_URL).publish(*names)
 
 
 def publish_on_commit(*names: str) -> None:

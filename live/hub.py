@@ -118,6 +118,8 @@ class Hub:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reader
             self._reader = None
+            # Whoever joins after this waits for a reader of their own, or what comes meanwhile would pass them by.
+            self._ready = asyncio.Event()
 
     async def _read_forever(self) -> None:
         """Read until cancelled; each loss is told to the viewers, each return lets them read everything again."""

@@ -68,7 +68,7 @@ def test_bus_that_is_back_is_used_again(redis_url: str, key: str, monkeypatch: p
 def test_nudge_waits_for_the_commit_and_falls_with_the_transaction(
     redis_url: str, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "_bus", Bus(redis_url, key=key))
+    monkeypatch.setattr(bus_module, "bus_at", lambda _: Bus(redis_url, key=key))
     with transaction.atomic():
         publish_on_commit("service:1")
         assert names_on(redis_url, key) == []
