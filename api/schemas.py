@@ -9,6 +9,7 @@ from ninja import Field, Schema
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict
 
 from api.paging import MOST
+from deployments.filters import DeploymentStatus
 
 Text = Annotated[str, Field(max_length=4000)]
 EnvironmentName = Literal["production", "staging", "development"]
@@ -28,17 +29,6 @@ StateName = Literal[
     "cancelled",
     "expired",
     "stale",
-]
-DeploymentStatus = Literal[
-    "PENDING",
-    "IN_PROGRESS",
-    "SUCCESSFUL",
-    "STOP_REQUESTED",
-    "STOPPED",
-    "ROLLBACK_REQUESTED",
-    "ROLLBACK_IN_PROGRESS",
-    "ROLLBACK_SUCCESSFUL",
-    "ROLLBACK_FAILED",
 ]
 # `?status=` is how programs write a filter that they do not use.
 EMPTY_IS_NONE = BeforeValidator(lambda value: None if value == "" else value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -17,7 +17,7 @@ INSIDE, OUTSIDE = "console", "outside"
 ACTIVE_CHOICE = ("active", "Active")
 ORIGINS = [(INSIDE, "By the console"), (OUTSIDE, "Outside the console")]
 # The statuses of DescribeServiceDeployments, in the order of a life.
-ECS_STATUSES = [
+DeploymentStatus = Literal[
     "PENDING",
     "IN_PROGRESS",
     "SUCCESSFUL",
@@ -85,7 +85,9 @@ class HistoryFilter(django_filters.FilterSet):  # type: ignore[misc]
         field_name="service__cluster__name", lookup_expr="iexact", label="Cluster"
     )
     status = django_filters.ChoiceFilter(
-        choices=[(status, status) for status in ECS_STATUSES], empty_label="Any status", label="Status"
+        choices=[(status, status) for status in get_args(DeploymentStatus)],
+        empty_label="Any status",
+        label="Status",
     )
     origin = django_filters.ChoiceFilter(
         choices=ORIGINS, method="by_origin", empty_label="Any origin", label="Origin"

@@ -185,10 +185,7 @@ def make_plan(
         spec_sha256=spec_sha256(kind, asked),
         base=base,
         base_fingerprint=sha256_of(base),
-        # A rule that is edited between the look and the click is not the one that was named.
-        terms_sha256=sha256_of(
-            [terms.sha256, sorted(aside.rules(), key=lambda rule: (rule["kind"], rule["id"]))]
-        ),
+        terms_sha256=terms.sha256(aside.rules()),
         service_id=service.pk,
         made_at=now,
     )

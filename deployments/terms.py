@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from access.models import ApiToken
 from deployments.fingerprint import sha256_of
@@ -56,10 +57,12 @@ class Terms:
     idempotency_key: str = ""
     request_sha256: str = ""
 
-    @property
-    def sha256(self) -> str:
-        """Return what stands for the part of the terms that a plan shows."""
-        rules: Sequence[str] = sorted(self.override.rules) if self.override else ()
+    def sha256(self, set_aside: Iterable[Mapping[str, Any]]) -> str:
+        """Return what stands for the part of the terms that a plan shows, with the rules that it sets aside.
+
+        The rules count with their versions: one that is edited between the look and the click is not the one named.
+        """
+        rules = sorted(set_aside, key=lambda rule: (rule["kind"], rule["id"]))
         return sha256_of(
             {
                 "if_busy": self.if_busy,
