@@ -11,6 +11,7 @@ from aws.sessions import sessions
 from sandbox.identity import HUB_ACCESS_KEY, HUB_SECRET_KEY
 from sandbox.server import SandboxServer
 from tests.deployments.rig import Rig
+from tests.deployments.told_world import Told
 
 
 @pytest.fixture
@@ -37,3 +38,11 @@ def rig(make_rig: Callable[[str], Rig]) -> Rig:
 def dev_rig(make_rig: Callable[[str], Rig]) -> Rig:
     """A service in development, where nothing needs an approval."""
     return make_rig("development")
+
+
+@pytest.fixture
+def told(people: dict[str, User]) -> Told:
+    """A ledger that knows everybody, to be told more."""
+    world = Told(people)
+    world.everybody()
+    return world
